@@ -1,0 +1,1 @@
+"""Cloud side and device side of the edge tier."""

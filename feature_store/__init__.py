@@ -1,0 +1,1 @@
+"""The features of users and items: definitions, ingest, and the offline and online views."""

@@ -1,0 +1,1 @@
+"""Load scenarios that speak the public API only."""

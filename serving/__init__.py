@@ -1,0 +1,1 @@
+"""The online server: pure decisions in core, transport around them."""

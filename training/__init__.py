@@ -1,0 +1,1 @@
+"""Offline training: data, samplers, losses, the loop, evaluation and export."""

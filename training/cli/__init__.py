@@ -1,0 +1,1 @@
+"""Subcommands of `vizsla` that train and evaluate."""

@@ -1,0 +1,135 @@
+"""Interactions as arrays: what training and evaluation read.
+
+Shapes: **U** users, **N** items, **Q** evaluation queries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vizsla.contracts.features import Order
+from vizsla.vocabulary import Vocabulary
+
+__all__ = ["EncodedFeatures", "EvalCases", "Ragged", "Split"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """Rows of different length in two arrays.
+
+    Attributes:
+        offsets: ``(R + 1,)`` int64, ascending, from 0.
+        values: ``(offsets[-1],)`` int64.
+
+    Example:
+        >>> rows = Ragged.from_lists([[3, 1], [], [2]])
+        >>> len(rows), rows[0].tolist(), rows[1].tolist()
+        (3, [3, 1], [])
+    """
+
+    offsets: NDArray[np.int64]
+    values: NDArray[np.int64]
+
+    @classmethod
+    def from_lists(cls, rows: list[list[int]] | list[NDArray[np.int64]]) -> Ragged:
+        """Concatenate rows."""
+        lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+        values = [np.asarray(row, np.int64) for row in rows if len(row)]
+        return cls(
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            np.concatenate(values) if values else np.empty(0, np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> NDArray[np.int64]:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """``(R,)`` int64 length of each row."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFeatures:
+    """Side features as integer codes, code 0 = unknown or missing.
+
+    Attributes:
+        names: Column names, in order of the single-valued codes.
+        values: Column name to its values; value ``i`` has code ``i + 1``.
+        codes: ``(R, F)`` int64 codes of the single-valued columns.
+        multi_names: Names of the multi-valued columns.
+        multi: One ``Ragged`` of codes per multi-valued column.
+    """
+
+    names: tuple[str, ...]
+    values: dict[str, list[str]]
+    codes: NDArray[np.int64]
+    multi_names: tuple[str, ...] = ()
+    multi: tuple[Ragged, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EvalCases:
+    """Queries whose answers are known.
+
+    Attributes:
+        user_nums: ``(Q,)`` int64 row of the user in ``Split.users``.
+        histories: Q rows of item numbers, oldest first: what the model may see.
+        targets: Q rows of item numbers: what it should find; never empty.
+        seen: Q rows of item numbers removed from the candidates; empty rows where repeats count.
+    """
+
+    user_nums: NDArray[np.int64]
+    histories: Ragged
+    targets: Ragged
+    seen: Ragged
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A dataset cut into training sequences and evaluation queries, in item numbers.
+
+    Validation is carved from the training part; test is looked at once, at the end.
+
+    Attributes:
+        name: Dataset name.
+        content_hash: Of the dataset directory.
+        spec: How it was cut, as JSON-able settings.
+        order: Whether histories have an order.
+        items: Item identifiers; the row is the item number.
+        users: User identifiers.
+        train: U rows of item numbers, oldest first.
+        validation: Queries for choices.
+        test: Queries for reports.
+        item_features: Side features of the N items, or None.
+        user_features: Side features of the U users, or None.
+    """
+
+    name: str
+    content_hash: str
+    spec: dict[str, Any]
+    order: Order
+    items: Vocabulary
+    users: Vocabulary
+    train: Ragged
+    validation: EvalCases
+    test: EvalCases
+    item_features: EncodedFeatures | None = None
+    user_features: EncodedFeatures | None = None
+    titles: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def n_items(self) -> int:
+        """Number of items N."""
+        return len(self.items)
+
+    def item_counts(self) -> NDArray[np.int64]:
+        """Return ``(N,)`` int64 training interactions of each item."""
+        return np.bincount(self.train.values, minlength=self.n_items)

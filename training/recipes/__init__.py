@@ -1,0 +1,1 @@
+"""Recipes: named sets of training settings."""

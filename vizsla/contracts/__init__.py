@@ -1,0 +1,1 @@
+"""One module per seam between folders; standard library, NumPy and Pydantic only."""

@@ -1,0 +1,125 @@
+"""Seam 3: what training hands to everything that serves.
+
+A bundle is a directory named by its content hash::
+
+    manifest.json        this manifest
+    weights.safetensors  model tensors
+    items.parquet        item_num, item_id, n_interactions, and the item's own columns
+    item_vectors.npy     (N, D) float32, output of the item net
+    golden.jsonl         requests with the exact answers they must get
+    graph/               the index, once built (a new bundle with ``parent``)
+
+Users are not in a bundle: their rows belong to the feature store and can be erased.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vizsla.contracts.index import IndexManifest
+
+__all__ = [
+    "FORMAT_VERSION",
+    "DatasetRef",
+    "FileEntry",
+    "GateCheck",
+    "GoldenRequest",
+    "Manifest",
+    "ModelRef",
+]
+
+FORMAT_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileEntry(_Frozen):
+    """Size and hash of one file of the bundle."""
+
+    sha256: str
+    n_bytes: int = Field(ge=0)
+
+
+class ModelRef(_Frozen):
+    """Registered name of the model and its configuration, enough to build it again."""
+
+    name: str
+    config: dict[str, Any]
+
+
+class DatasetRef(_Frozen):
+    """What the bundle was trained on."""
+
+    name: str
+    content_hash: str
+    split: dict[str, Any]
+
+
+class GateCheck(_Frozen):
+    """One comparison of the publish gate, on validation data.
+
+    Attributes:
+        rival: What the exhaustive matcher was compared with.
+        metric: For instance ``recall_at_20``.
+        value: The matcher's figure.
+        rival_value: The rival's figure.
+        met: Whether ``value > rival_value``.
+    """
+
+    rival: str
+    metric: str
+    value: float
+    rival_value: float
+    met: bool
+
+
+class GoldenRequest(_Frozen):
+    """One request and the answer that the bundle gave when it was written.
+
+    ``scores`` must be met within 1e-4 absolute plus 1e-4 relative on any machine.
+    """
+
+    history: list[str]
+    user_features: dict[str, str] = Field(default_factory=dict)
+    item_ids: list[str]
+    scores: list[float]
+
+
+class Manifest(_Frozen):
+    """What is in a bundle and where it comes from.
+
+    Attributes:
+        content_hash: Hash over the other fields except ``created_at``; names the directory.
+        vocab_hash: ``Vocabulary.content_hash`` of the items in row order.
+        vectors_hash: SHA-256 of ``item_vectors.npy``.
+        user_features: Column name to its values, code 1 first; code 0 is "unknown".
+        metrics: Validation figures of the exported model.
+        gate: The comparisons behind ``publishable``.
+        parent: Content hash of the bundle this one was derived from.
+        files: Path within the bundle to its size and hash.
+    """
+
+    format_version: int = FORMAT_VERSION
+    content_hash: str = ""
+    created_at: str
+    vizsla_version: str
+    model: ModelRef
+    recipe: str
+    recipe_settings: dict[str, Any]
+    seed: int
+    dataset: DatasetRef
+    n_items: int
+    embedding_size: int
+    vocab_hash: str
+    vectors_hash: str
+    user_features: dict[str, list[str]] = Field(default_factory=dict)
+    metrics: dict[str, float]
+    gate: list[GateCheck]
+    publishable: bool
+    index: IndexManifest | None = None
+    parent: str | None = None
+    files: dict[str, FileEntry]

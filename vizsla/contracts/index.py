@@ -1,0 +1,218 @@
+"""Seam 4 and 5: the graph index, what searches it, and what scores its items.
+
+Shapes: **B** queries, **C** candidates, **D** vector size, **E** entry points,
+**K** results, **L** history, **M** degree, **N** items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+__all__ = [
+    "IndexManifest",
+    "Mode",
+    "ProxyScorer",
+    "Query",
+    "Retriever",
+    "Scorer",
+    "SearchOptions",
+    "SearchResult",
+    "SearchWork",
+    "StopReason",
+]
+
+
+class Mode(StrEnum):
+    """How to search: ``auto`` lets the index choose by catalogue size and measured cost."""
+
+    AUTO = "auto"
+    WALK = "walk"
+    EXHAUSTIVE = "exhaustive"
+
+
+class StopReason(StrEnum):
+    """Why a search ended."""
+
+    EXHAUSTED = "exhausted"  # no unexpanded item left in the beam
+    ROUNDS = "rounds"
+    BUDGET = "budget"  # max_scored reached
+    DEADLINE = "deadline"
+    NO_IMPROVEMENT = "no_improvement"  # best new score below the worst kept
+    COMPLETE = "complete"  # every item was scored
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One request as the model sees it, in item numbers.
+
+    Attributes:
+        history: ``(L,)`` int64 item numbers, oldest first; empty for a cold start.
+        user_features: ``(F,)`` int64 codes of the user's side features, 0 = unknown,
+            or None where the model has none.
+    """
+
+    history: NDArray[np.int64]
+    user_features: NDArray[np.int64] | None = None
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A deep matching function over a fixed table of items.
+
+    Only the item varies during a search: everything about the user goes into
+    the state once, everything about an item is in tables built beforehand.
+    """
+
+    @property
+    def n_items(self) -> int:
+        """Number of items N; item numbers are 0 to N - 1."""
+        ...
+
+    def user_state(self, queries: Sequence[Query]) -> Any:
+        """Fold everything that does not depend on the item, once per batch of B queries."""
+        ...
+
+    def score(
+        self, state: Any, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Score a ragged batch of candidates of several queries in one call.
+
+        Args:
+            state: What ``user_state`` returned for B queries.
+            query_of: ``(C,)`` int64 in [0, B), ascending: whose candidate it is.
+            item_nums: ``(C,)`` int64 in [0, N), each item at most once per query.
+
+        Returns:
+            ``(C,)`` float32, finite; higher is better.
+        """
+        ...
+
+
+@runtime_checkable
+class ProxyScorer(Scorer, Protocol):
+    """A scorer with a cheap stand-in: a vector per query to multiply with the item vectors."""
+
+    def proxy(self, state: Any) -> NDArray[np.float32]:
+        """Return ``(B, D)`` float32; its dot product with an item vector approximates the score."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What a caller may ask of one search.
+
+    Attributes:
+        k: Results wanted, at least 1.
+        mode: See ``Mode``.
+        beam_width: Items kept between rounds; None takes the index's own setting.
+        entry_width: Entries expanded first, best by score; None takes the index's setting.
+        max_rounds: Bound on rounds; None takes the index's setting.
+        max_scored: Bound on deep scores per query, None for no bound.
+        deadline_s: Monotonic second at which to stop with the best so far, None for none.
+        proxy_seeds: Items to seed by the scorer's proxy; 0 for entry points only, None takes
+            the index's setting.
+        excluded: One int64 array of item numbers per query that may be walked
+            through but never returned; empty tuple for none.
+    """
+
+    k: int = 50
+    mode: Mode = Mode.AUTO
+    beam_width: int | None = None
+    entry_width: int | None = None
+    max_rounds: int | None = None
+    max_scored: int | None = None
+    deadline_s: float | None = None
+    proxy_seeds: int | None = None
+    excluded: tuple[NDArray[np.int64], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchWork:
+    """What one query cost.
+
+    Attributes:
+        mode: ``walk`` or ``exhaustive``, never ``auto``.
+        n_scored: Deep scores computed; every item at most once.
+        n_rounds: Rounds of the walk, 0 when exhaustive.
+        n_proxy_scored: Dot products computed to seed the walk.
+        stopped_by: Why it ended.
+        parts_us: Microseconds per part (``state``, ``seed``, ``score``, ``bookkeeping``),
+            of the whole batch that the query was searched in.
+    """
+
+    mode: Mode
+    n_scored: int
+    n_rounds: int
+    n_proxy_scored: int
+    stopped_by: StopReason
+    parts_us: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The best items of one query.
+
+    Attributes:
+        item_nums: ``(K,)`` int64, best first; ties go to the smaller number.
+        scores: ``(K,)`` float32, non-increasing.
+        work: What it cost.
+    """
+
+    item_nums: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    work: SearchWork
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """Finds the best items of a catalogue under a scorer."""
+
+    @property
+    def n_items(self) -> int:
+        """Number of items in the catalogue."""
+        ...
+
+    def search(
+        self, scorer: Scorer, queries: Sequence[Query], options: SearchOptions
+    ) -> list[SearchResult]:
+        """Answer B queries, each independent of the others in the batch."""
+        ...
+
+
+class IndexManifest(BaseModel):
+    """What is known about a graph index; stored beside its arrays.
+
+    Attributes:
+        backend: Registered name of the backend that built it.
+        n_items: N.
+        max_degree: M, columns of the neighbour table.
+        ef_construction: Beam of the build.
+        n_entry_points: E.
+        vocab_hash: Hash of the item vocabulary whose rows these are.
+        vectors_hash: SHA-256 of ``item_vectors.npy``.
+        build_s: Seconds the build took.
+        report: Degrees, reachability and repairs, see ``graph_index.check``.
+        search: Default search settings of this graph.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = 1
+    backend: str
+    n_items: int
+    max_degree: int
+    ef_construction: int
+    n_entry_points: int
+    vocab_hash: str
+    vectors_hash: str
+    seed: int
+    build_s: float
+    report: dict[str, float]
+    search: dict[str, int]

@@ -1,0 +1,1 @@
+"""Matching models of the main path: two-sided, NANN and their ablations."""
