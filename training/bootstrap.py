@@ -76,7 +76,9 @@ def paired_differences(
     Args:
         ours: Name to ``(Q,)`` float64.
         theirs: The same names, the same Q queries in the same order.
-        seed, n_resamples, level: See ``mean_intervals``.
+        seed: Same seed, same intervals.
+        n_resamples: See ``mean_intervals``.
+        level: See ``mean_intervals``.
 
     Raises:
         ContractError: A name is missing in theirs, or the lengths differ.
