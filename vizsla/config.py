@@ -1,0 +1,273 @@
+"""Settings: defaults, then a TOML file, then the environment, then flags; each with its origin.
+
+The only module that reads the environment.  An unknown name is an error with
+the nearest known one, and a wrong value is reported with the file and key, the
+variable or the flag that it came from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vizsla.errors import ConfigError
+
+__all__ = [
+    "ENV_PREFIX",
+    "Resolved",
+    "SearchSettings",
+    "ServingSettings",
+    "Settings",
+    "TelemetrySettings",
+    "load_settings",
+    "resolve_settings",
+    "setting_fields",
+    "use_config_file",
+]
+
+ENV_PREFIX = "VIZSLA_"
+CONFIG_VARIABLE = "VIZSLA_CONFIG"
+DEFAULT_FILE = Path("vizsla.toml")
+MAX_FILE_BYTES = 1 << 20
+
+# Read by the tests and by continuous integration, never settings of the product.
+NOT_SETTINGS = {CONFIG_VARIABLE, "VIZSLA_REQUIRE_DATA"}
+
+_chosen_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ServingSettings(_Section):
+    """The HTTP server."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
+    ingress: Literal["python", "haproxy"] = Field(
+        "python",
+        description="Ray Serve's front: `python` binds `host` only, `haproxy` binds every interface.",
+    )
+    replicas: int = Field(1, ge=1, le=1024, description="Server processes under Ray Serve.")
+    max_body_bytes: int = Field(1 << 20, ge=1024, description="Largest request body read.")
+    default_k: int = Field(20, ge=1, description="Results when a request does not say.")
+    max_k: int = Field(1000, ge=1, description="Most results that a request may ask for.")
+    max_batch: int = Field(64, ge=1, description="Most queries in one batch request.")
+    max_history: int = Field(
+        1000, ge=1, description="Most item ids in a request's history; the model reads the newest."
+    )
+    default_deadline_ms: int = Field(
+        200, ge=1, description="Time for an answer when a request has no `tmax`."
+    )
+    max_deadline_ms: int = Field(10_000, ge=1, description="Largest `tmax` that is granted.")
+    max_in_flight: int = Field(
+        64, ge=1, description="Requests worked on at once per process; more are shed with 503."
+    )
+    drain_timeout_s: float = Field(
+        10.0, ge=0, le=600, description="Time for requests in flight to finish at shutdown."
+    )
+    ray_object_store_mb: int = Field(
+        128, ge=80, description="Shared memory of a Ray that `vizsla serve` starts, in MiB."
+    )
+
+
+class SearchSettings(_Section):
+    """Defaults of the graph walk; unset ones are taken from the bundle's own graph."""
+
+    mode: Literal["auto", "walk", "exhaustive"] = Field("auto", description="How to search.")
+    beam_width: int | None = Field(None, ge=1, description="Items kept between rounds.")
+    entry_width: int | None = Field(None, ge=1, description="Entry points expanded first.")
+    max_rounds: int | None = Field(None, ge=1, description="Bound on rounds.")
+    max_scored: int | None = Field(None, ge=1, description="Bound on deep scores per query.")
+    proxy_seeds: int | None = Field(
+        None, ge=0, description="Items seeded by the score's dot product; 0 for entry points only."
+    )
+
+
+class TelemetrySettings(_Section):
+    """Logs and metrics."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe log line that is written."
+    )
+    log_format: Literal["json", "text"] = Field(
+        "text", description="`json` for machines, `text` for people."
+    )
+    access_log: bool = Field(True, description="Write one log line per request.")
+
+
+class Settings(_Section):
+    """All settings of a process; frozen."""
+
+    home: Path = Field(Path(".vizsla"), description="Where datasets and quickstart results go.")
+    data_dir: Path | None = Field(
+        None, description="Folder of raw datasets that need not be downloaded."
+    )
+    serving: ServingSettings = Field(default_factory=ServingSettings)
+    search: SearchSettings = Field(default_factory=SearchSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Settings with where each value came from.
+
+    Attributes:
+        settings: The values.
+        origins: Dotted name to ``default``, ``FILE``, ``$VARIABLE`` or ``flag``, for every setting.
+    """
+
+    settings: Settings
+    origins: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    value: object
+    origin: str
+    label: str
+
+
+def load_settings(
+    config_file: Path | None = None, overrides: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the settings of this process.
+
+    Args:
+        config_file: A TOML file; None takes the one given with ``vizsla --config``, then
+            ``$VIZSLA_CONFIG``, then ``vizsla.toml`` in the working directory if it is there.
+        overrides: Dotted setting name to value as text, from flags; the last word.
+
+    Raises:
+        ConfigError: An unknown name or a wrong value; the message says where it stands.
+
+    Example:
+        >>> load_settings(overrides={"serving.port": "9000"}).serving.port
+        9000
+    """
+    return resolve_settings(config_file, overrides).settings
+
+
+def resolve_settings(
+    config_file: Path | None = None,
+    overrides: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Resolved:
+    """Read the settings and where each came from; see ``load_settings``.
+
+    Args:
+        config_file: See ``load_settings``.
+        overrides: See ``load_settings``.
+        environ: Instead of the process's environment, for tests.
+    """
+    variables = os.environ if environ is None else environ
+    given = dict(_from_file(_file(config_file, variables)))
+    given.update(_from_environment(variables))
+    for name, text in (overrides or {}).items():
+        given[_known(name, f"flag {name}")] = _Given(text, "flag", f"flag {name}")
+    return _validated(given)
+
+
+def use_config_file(path: Path) -> None:
+    """Make a file the default of this context; the command line's ``--config``."""
+    _chosen_file.set(path)
+
+
+def setting_fields() -> dict[str, tuple[type[BaseModel], str]]:
+    """Return every setting's dotted name with the model and field that declare it."""
+    return dict(_fields(Settings, ""))
+
+
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, tuple[type[BaseModel], str]]]:
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _fields(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name, (model, name)
+
+
+def _file(path: Path | None, variables: Mapping[str, str]) -> Path | None:
+    named = path or _chosen_file.get() or Path(variables.get(CONFIG_VARIABLE) or "")
+    if named != Path():
+        return named
+    return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+
+
+def _from_file(path: Path | None) -> Iterator[tuple[str, _Given]]:
+    if path is None:
+        return
+    for name, value in _flat(_read_toml(path), ""):
+        label = f"{path}: {name}"
+        yield _known(name, label), _Given(value, str(path), label)
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES} bytes, not a settings file")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such settings file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+
+
+def _flat(table: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _from_environment(variables: Mapping[str, str]) -> Iterator[tuple[str, _Given]]:
+    for variable in sorted(variables):
+        if variable.startswith(ENV_PREFIX) and variable not in NOT_SETTINGS:
+            name = variable.removeprefix(ENV_PREFIX).lower().replace("__", ".")
+            known = _known(name, f"${variable}")
+            yield known, _Given(variables[variable], f"${variable}", f"${variable}")
+
+
+def _known(name: str, label: str) -> str:
+    known = setting_fields()
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "; see `vizsla config show`"
+    raise ConfigError(f"{label}: unknown setting {name!r}{hint}")
+
+
+def _validated(given: Mapping[str, _Given]) -> Resolved:
+    tree: dict[str, object] = {}
+    for name, item in given.items():
+        section, _, key = name.rpartition(".")
+        place = tree.setdefault(section, {}) if section else tree
+        if isinstance(place, dict):
+            place[key] = item.value
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, given)) from None
+    origins = {name: given[name].origin if name in given else "default" for name in setting_fields()}
+    return Resolved(settings, origins)
+
+
+def _explain(error: ValidationError, given: Mapping[str, _Given]) -> str:
+    """Say in one line what is wrong with the first wrong value, and where it stands."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(map(str, first["loc"]))
+    label = given[name].label if name in given else name
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{label}: {first['msg']}, got {first['input']!r}{more}"
