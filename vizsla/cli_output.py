@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -221,7 +222,7 @@ class _Lines:
 
 def _is_number(value: object) -> bool:
     return value is None or (
-        isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     )
 
 
@@ -233,7 +234,8 @@ def _cell(value: object) -> str:
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, float | np.floating):
-        return f"{value:,.0f}" if abs(value) >= 10000 else f"{value:.4g}"
+        number = float(value)
+        return f"{number:,.0f}" if abs(number) >= 10000 else f"{number:.4g}"
     return str(value)
 
 
@@ -243,6 +245,8 @@ def _plain(value: object) -> object:
         return value.model_dump(mode="json")
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"cannot write {type(value).__name__} as JSON")

@@ -51,45 +51,59 @@ class _Section(BaseModel):
 class ServingSettings(_Section):
     """The HTTP server."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port to listen on; 0 for any free one."
+    )
     ingress: Literal["python", "haproxy"] = Field(
-        "python",
+        default="python",
         description="Ray Serve's front: `python` binds `host` only, `haproxy` binds every interface.",
     )
-    replicas: int = Field(1, ge=1, le=1024, description="Server processes under Ray Serve.")
-    max_body_bytes: int = Field(1 << 20, ge=1024, description="Largest request body read.")
-    default_k: int = Field(20, ge=1, description="Results when a request does not say.")
-    max_k: int = Field(1000, ge=1, description="Most results that a request may ask for.")
-    max_batch: int = Field(64, ge=1, description="Most queries in one batch request.")
+    replicas: int = Field(default=1, ge=1, le=1024, description="Server processes under Ray Serve.")
+    max_body_bytes: int = Field(default=1 << 20, ge=1024, description="Largest request body read.")
+    default_k: int = Field(default=20, ge=1, description="Results when a request does not say.")
+    max_k: int = Field(default=1000, ge=1, description="Most results that a request may ask for.")
+    max_batch: int = Field(default=64, ge=1, description="Most queries in one batch request.")
     max_history: int = Field(
-        1000, ge=1, description="Most item ids in a request's history; the model reads the newest."
+        default=1000,
+        ge=1,
+        description="Most item ids in a request's history; the model reads the newest.",
     )
     default_deadline_ms: int = Field(
-        200, ge=1, description="Time for an answer when a request has no `tmax`."
+        default=200, ge=1, description="Time for an answer when a request has no `tmax`."
     )
-    max_deadline_ms: int = Field(10_000, ge=1, description="Largest `tmax` that is granted.")
+    max_deadline_ms: int = Field(
+        default=10_000, ge=1, description="Largest `tmax` that is granted."
+    )
     max_in_flight: int = Field(
-        64, ge=1, description="Requests worked on at once per process; more are shed with 503."
+        default=64,
+        ge=1,
+        description="Requests worked on at once per process; more are shed with 503.",
     )
     drain_timeout_s: float = Field(
-        10.0, ge=0, le=600, description="Time for requests in flight to finish at shutdown."
+        default=10.0, ge=0, le=600, description="Time for requests in flight to finish at shutdown."
     )
     ray_object_store_mb: int = Field(
-        128, ge=80, description="Shared memory of a Ray that `vizsla serve` starts, in MiB."
+        default=128, ge=80, description="Shared memory of a Ray that `vizsla serve` starts, in MiB."
     )
 
 
 class SearchSettings(_Section):
     """Defaults of the graph walk; unset ones are taken from the bundle's own graph."""
 
-    mode: Literal["auto", "walk", "exhaustive"] = Field("auto", description="How to search.")
-    beam_width: int | None = Field(None, ge=1, description="Items kept between rounds.")
-    entry_width: int | None = Field(None, ge=1, description="Entry points expanded first.")
-    max_rounds: int | None = Field(None, ge=1, description="Bound on rounds.")
-    max_scored: int | None = Field(None, ge=1, description="Bound on deep scores per query.")
+    mode: Literal["auto", "walk", "exhaustive"] = Field(
+        default="auto", description="How to search."
+    )
+    beam_width: int | None = Field(default=None, ge=1, description="Items kept between rounds.")
+    entry_width: int | None = Field(default=None, ge=1, description="Entry points expanded first.")
+    max_rounds: int | None = Field(default=None, ge=1, description="Bound on rounds.")
+    max_scored: int | None = Field(
+        default=None, ge=1, description="Bound on deep scores per query."
+    )
     proxy_seeds: int | None = Field(
-        None, ge=0, description="Items seeded by the score's dot product; 0 for entry points only."
+        default=None,
+        ge=0,
+        description="Items seeded by the score's dot product; 0 for entry points only.",
     )
 
 
@@ -97,24 +111,26 @@ class TelemetrySettings(_Section):
     """Logs and metrics."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severe log line that is written."
+        default="info", description="Least severe log line that is written."
     )
     log_format: Literal["json", "text"] = Field(
-        "text", description="`json` for machines, `text` for people."
+        default="text", description="`json` for machines, `text` for people."
     )
-    access_log: bool = Field(True, description="Write one log line per request.")
+    access_log: bool = Field(default=True, description="Write one log line per request.")
 
 
 class Settings(_Section):
     """All settings of a process; frozen."""
 
-    home: Path = Field(Path(".vizsla"), description="Where datasets and quickstart results go.")
-    data_dir: Path | None = Field(
-        None, description="Folder of raw datasets that need not be downloaded."
+    home: Path = Field(
+        default=Path(".vizsla"), description="Where datasets and quickstart results go."
     )
-    serving: ServingSettings = Field(default_factory=ServingSettings)
-    search: SearchSettings = Field(default_factory=SearchSettings)
-    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    data_dir: Path | None = Field(
+        default=None, description="Folder of raw datasets that need not be downloaded."
+    )
+    serving: ServingSettings = ServingSettings()
+    search: SearchSettings = SearchSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +203,9 @@ def setting_fields() -> dict[str, tuple[type[BaseModel], str]]:
     return dict(_fields(Settings, ""))
 
 
-def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, tuple[type[BaseModel], str]]]:
+def _fields(
+    model: type[BaseModel], prefix: str
+) -> Iterator[tuple[str, tuple[type[BaseModel], str]]]:
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -260,7 +278,9 @@ def _validated(given: Mapping[str, _Given]) -> Resolved:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(_explain(error, given)) from None
-    origins = {name: given[name].origin if name in given else "default" for name in setting_fields()}
+    origins = {
+        name: given[name].origin if name in given else "default" for name in setting_fields()
+    }
     return Resolved(settings, origins)
 
 

@@ -94,6 +94,7 @@ class Manifest(_Frozen):
 
     Attributes:
         content_hash: Hash over the other fields except ``created_at``; names the directory.
+        manifest_hash: Hash over all other fields, so that not one byte of the manifest can change.
         vocab_hash: ``Vocabulary.content_hash`` of the items in row order.
         vectors_hash: SHA-256 of ``item_vectors.npy``.
         user_features: Column name to its values, code 1 first; code 0 is "unknown".
@@ -105,6 +106,7 @@ class Manifest(_Frozen):
 
     format_version: int = FORMAT_VERSION
     content_hash: str = ""
+    manifest_hash: str = ""
     created_at: str
     vizsla_version: str
     model: ModelRef

@@ -1,0 +1,24 @@
+"""Reads and writes bundles: the only place that knows what their directory looks like.
+
+``write`` makes one from its parts, ``derive`` makes a new one from another (with a
+graph, say), ``load`` refuses anything that is not exactly what was written.
+"""
+
+from vizsla.bundles.bundle import Bundle
+from vizsla.bundles.compare import BundleDiff, Change, diff
+from vizsla.bundles.layout import LATEST_FILE
+from vizsla.bundles.load import load, locate
+from vizsla.bundles.write import BundleParts, derive, write
+
+__all__ = [
+    "LATEST_FILE",
+    "Bundle",
+    "BundleDiff",
+    "BundleParts",
+    "Change",
+    "derive",
+    "diff",
+    "load",
+    "locate",
+    "write",
+]

@@ -1,0 +1,105 @@
+"""An open bundle: its parts, each read when asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from vizsla.bundles.layout import (
+    GOLDEN_FILE,
+    GRAPH_DIR,
+    ITEM_COLUMNS,
+    ITEMS_FILE,
+    VECTORS_FILE,
+    WEIGHTS_FILE,
+)
+from vizsla.contracts.bundle import GoldenRequest, Manifest
+from vizsla.errors import CorruptArtifactError, DataError
+from vizsla.vocabulary import Vocabulary
+
+__all__ = ["Bundle"]
+
+
+class Bundle:
+    """A verified bundle directory; get one from ``load``, ``write`` or ``derive``.
+
+    Shapes: **N** items, **D** vector size.
+
+    Args:
+        path: The directory.
+        manifest: What its ``manifest.json`` says.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    def __repr__(self) -> str:
+        return f"Bundle({self.manifest.content_hash[:12]}, {self.manifest.n_items} items)"
+
+    @cached_property
+    def items(self) -> pa.Table:
+        """The N items in row order: ``item_num``, ``item_id``, ``n_interactions``, own columns."""
+        try:
+            table = pq.read_table(self.path / ITEMS_FILE)
+        except (pa.ArrowException, OSError) as error:
+            raise CorruptArtifactError(f"{self.path / ITEMS_FILE}: {_one_line(error)}") from None
+        missing = [name for name in ITEM_COLUMNS if name not in table.column_names]
+        if missing:
+            raise CorruptArtifactError(f"{self.path / ITEMS_FILE}: no column {missing[0]!r}")
+        return table
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """Item ids in row order."""
+        try:
+            return Vocabulary(self.items.column("item_id").to_pylist())
+        except DataError as error:
+            raise CorruptArtifactError(f"{self.path / ITEMS_FILE}: {error}") from None
+
+    @property
+    def graph_dir(self) -> Path | None:
+        """The folder of the graph's files, or None before ``vizsla index build``."""
+        return self.path / GRAPH_DIR if self.manifest.index is not None else None
+
+    def item_vectors(self) -> NDArray[np.float32]:
+        """Return the ``(N, D)`` float32 vectors, mapped from disk and read-only."""
+        path = self.path / VECTORS_FILE
+        try:
+            vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise CorruptArtifactError(f"{path}: {_one_line(error)}") from None
+        expected = (self.manifest.n_items, self.manifest.embedding_size)
+        if vectors.shape != expected or vectors.dtype != np.float32:
+            raise CorruptArtifactError(
+                f"{path}: {vectors.dtype}{vectors.shape}, the manifest says float32{expected}"
+            )
+        return np.asarray(vectors)
+
+    def weights(self) -> dict[str, NDArray[np.generic]]:
+        """Return the model's tensors by name."""
+        path = self.path / WEIGHTS_FILE
+        try:
+            return dict(load_file(path))
+        except (OSError, SafetensorError, KeyError) as error:
+            raise CorruptArtifactError(f"{path}: {_one_line(error)}") from None
+
+    def golden(self) -> list[GoldenRequest]:
+        """Return the requests with the answers that a scorer of this bundle must give."""
+        path = self.path / GOLDEN_FILE
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            return [GoldenRequest.model_validate_json(line) for line in lines]
+        except (OSError, ValueError) as error:
+            raise CorruptArtifactError(f"{path}: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

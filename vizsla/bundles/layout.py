@@ -1,0 +1,74 @@
+"""Names of a bundle's files, and the one form in which its manifest is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+__all__ = [
+    "GOLDEN_FILE",
+    "GRAPH_DIR",
+    "ITEMS_FILE",
+    "ITEM_COLUMNS",
+    "LATEST_FILE",
+    "MANIFEST_FILE",
+    "MAX_MANIFEST_BYTES",
+    "REQUIRED_FILES",
+    "VECTORS_FILE",
+    "WEIGHTS_FILE",
+    "canonical",
+    "content_hash",
+    "is_safe_name",
+    "manifest_hash",
+]
+
+MANIFEST_FILE = "manifest.json"
+WEIGHTS_FILE = "weights.safetensors"
+ITEMS_FILE = "items.parquet"
+VECTORS_FILE = "item_vectors.npy"
+GOLDEN_FILE = "golden.jsonl"
+GRAPH_DIR = "graph"
+LATEST_FILE = "latest_bundle"
+REQUIRED_FILES = (WEIGHTS_FILE, ITEMS_FILE, VECTORS_FILE, GOLDEN_FILE)
+ITEM_COLUMNS = ("item_num", "item_id", "n_interactions")
+MAX_MANIFEST_BYTES = 16 << 20
+
+
+def canonical(fields: Mapping[str, object]) -> bytes:
+    """Return a manifest's fields as the only bytes that stand for them.
+
+    Raises:
+        ValueError: A number is not finite.
+    """
+    text = json.dumps(fields, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def content_hash(fields: Mapping[str, object]) -> str:
+    """Return the hash that names a bundle: over everything but the time and the hashes."""
+    return _hash_without(fields, {"content_hash", "manifest_hash", "created_at"})
+
+
+def manifest_hash(fields: Mapping[str, object]) -> str:
+    """Return the hash over the whole manifest but itself, so that no byte of it can change."""
+    return _hash_without(fields, {"manifest_hash"})
+
+
+def is_safe_name(name: str) -> bool:
+    r"""Tell whether a file name of a manifest stays inside the bundle.
+
+    Example:
+        >>> [is_safe_name(n) for n in ("graph/a.npy", "../a", "/a", "a//b", "a\\b", "")]
+        [True, False, False, False, False, False]
+    """
+    path = PurePosixPath(name)
+    parts_ok = bool(path.parts) and not {".", ".."} & set(path.parts)
+    text_ok = name == str(path) and "\\" not in name and name.isprintable()
+    return parts_ok and text_ok and not path.is_absolute() and name != MANIFEST_FILE
+
+
+def _hash_without(fields: Mapping[str, object], left_out: set[str]) -> str:
+    kept = {name: value for name, value in fields.items() if name not in left_out}
+    return hashlib.sha256(canonical(kept)).hexdigest()

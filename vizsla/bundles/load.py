@@ -1,0 +1,216 @@
+"""Opens a bundle, and refuses one that is not exactly what was written."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from pydantic import ValidationError
+
+from vizsla.bundles.bundle import Bundle
+from vizsla.bundles.layout import (
+    GRAPH_DIR,
+    ITEMS_FILE,
+    LATEST_FILE,
+    MANIFEST_FILE,
+    MAX_MANIFEST_BYTES,
+    REQUIRED_FILES,
+    VECTORS_FILE,
+    canonical,
+    content_hash,
+    is_safe_name,
+    manifest_hash,
+)
+from vizsla.contracts.bundle import FORMAT_VERSION, FileEntry, Manifest
+from vizsla.errors import CorruptArtifactError, IncompatibleArtifactError, NotFoundError
+from vizsla.files import sha256_file
+
+__all__ = ["load", "locate"]
+
+ROWS_AT_ONCE = 65_536
+
+
+def load(path: Path, *, verify: bool = True) -> Bundle:
+    """Open a bundle.
+
+    Args:
+        path: The bundle's directory, or a directory of ``vizsla train`` whose
+            ``latest_bundle`` names it.
+        verify: Also hash every file and check what is in them; without it only the
+            manifest, the names and the sizes are checked.
+
+    Raises:
+        NotFoundError: There is no bundle at ``path``.
+        CorruptArtifactError: A file is missing, too many, or not what the manifest says.
+        IncompatibleArtifactError: Unknown format version, or parts of different bundles.
+    """
+    folder = locate(path)
+    manifest = read_manifest(folder)
+    _check_files(folder, manifest)
+    bundle = Bundle(folder, manifest)
+    if verify:
+        _check_hashes(folder, manifest)
+        _check_contents(bundle)
+    return bundle
+
+
+def locate(path: Path) -> Path:
+    """Return the bundle directory that ``path`` is, or that its ``latest_bundle`` names.
+
+    Raises:
+        NotFoundError: Neither.
+    """
+    if (path / MANIFEST_FILE).exists() or (path / MANIFEST_FILE).is_symlink():
+        return path
+    if (path / LATEST_FILE).is_file():
+        named = (path / LATEST_FILE).read_text(encoding="utf-8").strip()
+        for folder in (path / named, Path(named)):
+            if (folder / MANIFEST_FILE).exists():
+                return folder
+        raise NotFoundError(f"{path / LATEST_FILE}: names {named!r}, which is no bundle")
+    why = "no manifest.json in it" if path.is_dir() else "no such directory"
+    raise NotFoundError(f"{path}: not a bundle, {why}")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check ``manifest.json`` alone.
+
+    Raises:
+        CorruptArtifactError: It is not what was written.
+        IncompatibleArtifactError: It is of another format version.
+    """
+    path = folder / MANIFEST_FILE
+    raw = _read_bounded(path)
+    fields = _parse(path, raw)
+    version = fields.get("format_version")
+    if version != FORMAT_VERSION:
+        raise IncompatibleArtifactError(
+            f"{path}: format version {version!r}, this Vizsla reads {FORMAT_VERSION}; "
+            "export the bundle again, or use the version that wrote it"
+        )
+    manifest = _validated(path, fields)
+    if canonical(fields) != raw or manifest_hash(fields) != manifest.manifest_hash:
+        _corrupt(path, "was changed after it was written (its own hash does not match)")
+    if content_hash(fields) != manifest.content_hash:
+        _corrupt(path, "content hash does not match the other fields")
+    return manifest
+
+
+def _read_bounded(path: Path) -> bytes:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        _corrupt(path, "not a regular file")
+    with path.open("rb") as file:
+        raw = file.read(MAX_MANIFEST_BYTES + 1)
+    if len(raw) > MAX_MANIFEST_BYTES:
+        _corrupt(path, f"larger than {MAX_MANIFEST_BYTES} bytes")
+    return raw
+
+
+def _parse(path: Path, raw: bytes) -> dict[str, object]:
+    try:
+        fields = json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        _corrupt(path, f"not JSON ({error})")
+    if not isinstance(fields, dict):
+        _corrupt(path, "not a JSON object")
+    return fields
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not allowed")
+
+
+def _validated(path: Path, fields: dict[str, object]) -> Manifest:
+    try:
+        return Manifest.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        _corrupt(path, f"field {'.'.join(map(str, first['loc']))}: {first['msg']}")
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    """The directory holds exactly the files of the manifest, each a regular file of its size."""
+    for name in REQUIRED_FILES:
+        if name not in manifest.files:
+            _corrupt(folder / MANIFEST_FILE, f"does not list {name}")
+    for name, entry in manifest.files.items():
+        if not is_safe_name(name):
+            _corrupt(folder / MANIFEST_FILE, f"file name {name!r} is not allowed")
+        _check_size(folder / name, entry)
+    for path in _entries(folder):
+        name = path.relative_to(folder).as_posix()
+        if name not in manifest.files and name != MANIFEST_FILE:
+            _corrupt(path, "not in the manifest; a bundle holds nothing else")
+
+
+def _check_size(path: Path, entry: FileEntry) -> None:
+    try:
+        status = path.lstat()
+    except OSError:
+        _corrupt(path, "missing")
+    if not stat.S_ISREG(status.st_mode):
+        _corrupt(path, "not a regular file")
+    if status.st_size != entry.n_bytes:
+        _corrupt(path, f"{status.st_size} bytes, the manifest says {entry.n_bytes}")
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """Everything below ``folder`` that is not a plain directory, links not followed."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            yield from _entries(path)
+        else:
+            yield path
+
+
+def _check_hashes(folder: Path, manifest: Manifest) -> None:
+    for name, entry in manifest.files.items():
+        if sha256_file(folder / name) != entry.sha256:
+            _corrupt(folder / name, "content does not match its sha256 in the manifest")
+
+
+def _check_contents(bundle: Bundle) -> None:
+    """What the files hold fits together, whatever their hashes say."""
+    manifest = bundle.manifest
+    items = bundle.items
+    if items.num_rows != manifest.n_items:
+        _mixed(bundle, ITEMS_FILE, f"{items.num_rows} items, not {manifest.n_items}")
+    if not np.array_equal(items.column("item_num").to_numpy(), np.arange(manifest.n_items)):
+        _corrupt(bundle.path / ITEMS_FILE, "item_num is not the row number")
+    if bundle.vocabulary.content_hash != manifest.vocab_hash:
+        _mixed(bundle, ITEMS_FILE, "its vocabulary is not the one of the manifest (vocab_hash)")
+    if manifest.files[VECTORS_FILE].sha256 != manifest.vectors_hash:
+        _mixed(bundle, VECTORS_FILE, "not the vectors of the manifest (vectors_hash)")
+    vectors = bundle.item_vectors()
+    for start in range(0, len(vectors), ROWS_AT_ONCE):
+        if not np.isfinite(vectors[start : start + ROWS_AT_ONCE]).all():
+            _corrupt(bundle.path / VECTORS_FILE, "holds values that are not finite")
+    bundle.weights()
+    bundle.golden()
+    _check_index(bundle)
+
+
+def _check_index(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    graph_files = [name for name in manifest.files if name.startswith(f"{GRAPH_DIR}/")]
+    if manifest.index is None:
+        if graph_files:
+            _mixed(bundle, graph_files[0], "a graph without an index in the manifest")
+        return
+    if not graph_files:
+        _mixed(bundle, GRAPH_DIR, "the manifest has an index, but there is no graph")
+    for field in ("n_items", "vocab_hash", "vectors_hash"):
+        if getattr(manifest.index, field) != getattr(manifest, field):
+            _mixed(bundle, GRAPH_DIR, f"the graph was built for another bundle ({field} differs)")
+
+
+def _corrupt(path: Path, why: str) -> NoReturn:
+    raise CorruptArtifactError(f"{path}: {why}")
+
+
+def _mixed(bundle: Bundle, name: str, why: str) -> NoReturn:
+    raise IncompatibleArtifactError(f"{bundle.path / name}: {why}")
