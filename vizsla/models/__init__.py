@@ -1,1 +1,17 @@
 """Neural modules and their configurations; no data access and no I/O."""
+
+from __future__ import annotations
+
+from vizsla.registry import Registry
+
+__all__ = ["MODELS"]
+
+MODELS = Registry(
+    "model",
+    {
+        "nann": "vizsla.models.recommender.nann:Nann",
+        "no_attention": "vizsla.models.recommender.ablations:NoAttention",
+        "two_sided": "vizsla.models.recommender.ablations:TwoSided",
+    },
+)
+"""Matchers by name; a new one is a file and one line here."""

@@ -15,9 +15,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from vizsla.models.recommender.layers import initialise
 
 __all__ = ["PADDING", "Matcher", "SequenceBatch", "UserState"]
 
@@ -92,6 +95,37 @@ class Matcher(nn.Module, ABC):
     @abstractmethod
     def proxy(self, state: UserState) -> Tensor:
         """Return ``(P, D)``: the vector whose dot product with ``e_v`` is the two-sided score."""
+
+    @property
+    @abstractmethod
+    def max_history(self) -> int:
+        """Longest context in items; callers cut longer histories to their last ones."""
+
+    @property
+    @abstractmethod
+    def n_user_features(self) -> int:
+        """Number of user columns F that the matcher reads; 0 for none."""
+
+    def two_sided_states(self, batch: SequenceBatch, rows: Tensor, columns: Tensor) -> UserState:
+        """Return states good enough for the two-sided head; override where that is cheaper."""
+        return self.target_states(batch, rows, columns)
+
+    def item_tables(self) -> tuple[Tensor, ...]:
+        """Return tensors with one row per item: item vectors first, then what serving precomputes."""
+        return (self.item_vectors(),)
+
+    def fold(self, state: UserState, row: int) -> Any:
+        """Fold one user's side of the score; by default, that user's state."""
+        part = slice(row, row + 1)
+        return UserState(state.user[part], state.values[part], state.keys[part], state.mask[part])
+
+    def folded_scores(self, folded: Any, tables: tuple[Tensor, ...]) -> Tensor:
+        """Return ``(C,)`` scores of C rows gathered from ``item_tables``; equal to ``scores``."""
+        return self.scores(folded, tables[0])[0]
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw all initial weights from one generator."""
+        initialise(self, generator)
 
     def parameter_count(self) -> int:
         """Return the number of trainable parameters."""

@@ -1,0 +1,117 @@
+"""A trained matcher as the ``ProxyScorer`` that graph search and serving ask.
+
+Shapes: **B** queries, **C** candidates, **D** vector size, **L** history, **N** items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vizsla.contracts.index import Query
+from vizsla.models.recommender.base import Matcher, SequenceBatch, UserState
+from vizsla.models.recommender.context import pad_histories
+
+__all__ = ["ScorerState", "TorchScorer"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerState:
+    """The folded users of one batch of queries.
+
+    Attributes:
+        state: The matcher's own state of B users.
+        folded: What ``Matcher.fold`` made of each.
+    """
+
+    state: UserState
+    folded: tuple[Any, ...]
+
+
+class TorchScorer:
+    """Score items without gradients, with everything computed once that can be.
+
+    Tables of all items are made on construction; a later change of the matcher's
+    weights is not seen.  Implements ``vizsla.contracts.index.ProxyScorer``.
+
+    Args:
+        matcher: A trained matcher; put into evaluation mode.
+        device: Where to score.
+
+    Example:
+        >>> from vizsla.models.recommender.nann import Nann, NannConfig
+        >>> scorer = TorchScorer(Nann(NannConfig(n_items=5, embedding_size=8)))
+        >>> state = scorer.user_state([Query(np.array([0, 3]))])
+        >>> scorer.score(state, np.array([0, 0]), np.array([1, 2])).shape
+        (2,)
+    """
+
+    def __init__(self, matcher: Matcher, device: str = "cpu") -> None:
+        self._matcher = matcher.eval().to(device)
+        self._device = torch.device(device)
+        with torch.inference_mode():
+            self._tables = tuple(table.contiguous() for table in matcher.item_tables())
+
+    @property
+    def n_items(self) -> int:
+        """Number of items N."""
+        return len(self._tables[0])
+
+    @property
+    def item_vectors(self) -> NDArray[np.float32]:
+        """``(N, D)`` float32 item vectors, as the graph is built from."""
+        return _to_numpy(self._tables[0])
+
+    @torch.inference_mode()
+    def user_state(self, queries: Sequence[Query]) -> ScorerState:
+        """Fold B queries; unknown items (-1) in a history count as not there."""
+        histories = [query.history[query.history >= 0] for query in queries]
+        batch = pad_histories(histories, self._matcher.max_history)
+        batch = SequenceBatch(batch.item_nums.to(self._device), self._user_features(queries))
+        state = self._matcher.final_states(batch)
+        folded = tuple(self._matcher.fold(state, row) for row in range(len(queries)))
+        return ScorerState(state, folded)
+
+    @torch.inference_mode()
+    def proxy(self, state: ScorerState) -> NDArray[np.float32]:
+        """Return ``(B, D)`` two-sided user vectors."""
+        return _to_numpy(self._matcher.proxy(state.state))
+
+    @torch.inference_mode()
+    def score(
+        self, state: ScorerState, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Score a ragged batch of candidates; see ``Scorer.score``."""
+        if len(state.folded) == 1:
+            return _to_numpy(self._slice(state.folded[0], item_nums))
+        bounds = np.searchsorted(query_of, np.arange(len(state.folded) + 1))
+        scores = np.empty(len(item_nums), np.float32)
+        for row, folded in enumerate(state.folded):
+            part = slice(bounds[row], bounds[row + 1])
+            if part.start < part.stop:
+                scores[part] = _to_numpy(self._slice(folded, item_nums[part]))
+        return scores
+
+    def _slice(self, folded: Any, item_nums: NDArray[np.int64]) -> Tensor:
+        rows = torch.from_numpy(item_nums).to(self._device)
+        tables = tuple(table.index_select(0, rows) for table in self._tables)
+        return self._matcher.folded_scores(folded, tables)
+
+    def _user_features(self, queries: Sequence[Query]) -> Tensor | None:
+        n_features = self._matcher.n_user_features
+        if not n_features:
+            return None
+        unknown = np.zeros(n_features, np.int64)
+        rows = [unknown if q.user_features is None else q.user_features for q in queries]
+        return torch.from_numpy(np.stack(rows)).to(self._device)
+
+
+def _to_numpy(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.cpu().numpy()
+    return array
