@@ -142,7 +142,7 @@ def keep_largest(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
     matrix.sort_indices()
     lengths = np.diff(matrix.indptr)
     row_of = np.repeat(np.arange(matrix.shape[0]), lengths)
-    order = np.lexsort((matrix.indices, -matrix.data, row_of))
+    order = np.lexsort((-matrix.data, row_of))  # stable: ties keep the order of columns
     rank = np.arange(len(order)) - np.repeat(matrix.indptr[:-1], lengths)
     kept = np.sort(order[rank < k])
     offsets = np.concatenate([[0], np.cumsum(np.minimum(lengths, k))])

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from training.baselines.base import history_matrix, interaction_matrix, keep_largest
+from training.baselines.base import interaction_matrix, keep_largest
+from training.baselines.item_item import ItemItem
 from training.data import Ragged, Split
 
 __all__ = ["Cooccurrence", "transition_counts"]
 
-_ITEM_BLOCK = 4_096
+_ITEM_BLOCK = 1_024
 
 
-class Cooccurrence:
+class Cooccurrence(ItemItem):
     """Scores an item by how often it came with the items of the history.
 
     With an order, it counts transitions: item j within ``window`` places after
@@ -34,30 +34,22 @@ class Cooccurrence:
     def __init__(
         self,
         *,
-        window: int = 3,
+        window: int = 5,
         window_decay: float = 0.7,
         history_limit: int | None = None,
-        history_decay: float = 0.8,
+        history_decay: float = 0.5,
         max_neighbours: int = 2_000,
     ) -> None:
+        super().__init__(history_limit=history_limit, history_decay=history_decay)
         self._window, self._window_decay = window, window_decay
-        self._limit, self._decay = history_limit, history_decay
         self._max_neighbours = max_neighbours
 
-    def fit(self, split: Split) -> None:
+    def item_weights(self, split: Split) -> sparse.csr_array:
         """Count pairs of items in the training sequences."""
-        self._n_items, self._ordered = split.n_items, split.order != "none"
-        if self._ordered:
-            counts = transition_counts(split.train, split.n_items, self._window, self._window_decay)
-            self._counts = keep_largest(counts, self._max_neighbours)
-        else:
-            self._counts = _common_users(split, self._max_neighbours)
-
-    def scores(self, histories: Ragged) -> NDArray[np.float32]:
-        """Return ``(Q, N)`` weighted counts."""
-        limit, decay = (self._limit, self._decay) if self._ordered else (None, 1.0)
-        weights = history_matrix(histories, self._n_items, limit=limit, decay=decay)
-        return np.asarray((weights @ self._counts).toarray(), np.float32)
+        if split.order == "none":
+            return _common_users(split, self._max_neighbours)
+        counts = transition_counts(split.train, split.n_items, self._window, self._window_decay)
+        return keep_largest(counts, self._max_neighbours)
 
 
 def transition_counts(rows: Ragged, n_items: int, window: int, decay: float) -> sparse.csr_array:
@@ -83,12 +75,10 @@ def transition_counts(rows: Ragged, n_items: int, window: int, decay: float) -> 
 def _common_users(split: Split, max_neighbours: int) -> sparse.csr_array:
     matrix = interaction_matrix(split.train, split.n_items)
     by_item = matrix.T.tocsr()
-    blocks = [
-        keep_largest(
-            _without_diagonal(by_item[start : start + _ITEM_BLOCK] @ matrix, start), max_neighbours
-        )
-        for start in range(0, split.n_items, _ITEM_BLOCK)
-    ]
+    blocks = []
+    for start in range(0, split.n_items, _ITEM_BLOCK):
+        common = by_item[start : start + _ITEM_BLOCK] @ matrix
+        blocks.append(keep_largest(_without_diagonal(common, start), max_neighbours))
     return sparse.vstack(blocks, format="csr")
 
 

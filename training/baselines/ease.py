@@ -6,12 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from training.baselines.base import (
-    DoesNotFitError,
-    history_matrix,
-    interaction_matrix,
-)
-from training.data import Ragged, Split
+from training.baselines.base import DoesNotFitError, interaction_matrix
+from training.baselines.item_item import ItemItem
+from training.data import Split
 
 __all__ = ["MAX_ITEMS", "Ease"]
 
@@ -19,7 +16,7 @@ MAX_ITEMS = 20_000
 """Largest catalogue fitted without ``force``: 1.6 GB for the matrix, some minutes of two cores."""
 
 
-class Ease:
+class Ease(ItemItem):
     """Scores by an item-item matrix B that reconstructs each user's items from the others.
 
     ``min ||X - XB||^2 + reg ||B||^2`` with zero diagonal has the solution
@@ -40,14 +37,14 @@ class Ease:
         *,
         reg: float = 500.0,
         history_limit: int | None = None,
-        history_decay: float = 1.0,
+        history_decay: float = 0.8,
         force: bool = False,
     ) -> None:
+        super().__init__(history_limit=history_limit, history_decay=history_decay)
         self._reg, self._force = reg, force
-        self._limit, self._decay = history_limit, history_decay
 
-    def fit(self, split: Split) -> None:
-        """Solve for B: ``O(N^3)`` time, ``4 N^2`` bytes for the matrix and as much for its factor.
+    def item_weights(self, split: Split) -> NDArray[np.float32]:
+        """Solve for B: ``O(N^3)`` time, ``8 N^2`` bytes.
 
         Raises:
             DoesNotFitError: More than ``MAX_ITEMS`` items and not forced.
@@ -57,15 +54,8 @@ class Ease:
                 f"ease inverts a matrix of {split.n_items:,} x {split.n_items:,}; "
                 f"it is fitted up to {MAX_ITEMS:,} items unless forced"
             )
-        self._n_items, self._ordered = split.n_items, split.order != "none"
         matrix = interaction_matrix(split.train, split.n_items)
-        self._weights = _solve((matrix.T @ matrix).toarray(), self._reg)
-
-    def scores(self, histories: Ragged) -> NDArray[np.float32]:
-        """Return ``(Q, N)`` reconstructions of the history."""
-        limit, decay = (self._limit, self._decay) if self._ordered else (None, 1.0)
-        weights = history_matrix(histories, self._n_items, limit=limit, decay=decay)
-        return np.asarray(weights @ self._weights, np.float32)
+        return _solve((matrix.T @ matrix).toarray(), self._reg)
 
 
 def _solve(gram: NDArray[np.float32], reg: float) -> NDArray[np.float32]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
-from training.baselines.base import history_matrix, interaction_matrix, keep_largest
-from training.data import Ragged, Split
+from training.baselines.base import interaction_matrix, keep_largest
+from training.baselines.item_item import ItemItem
+from training.data import Split
 
 __all__ = ["ItemKnn", "cosine_neighbours"]
 
-_ITEM_BLOCK = 4_096
+_ITEM_BLOCK = 1_024
 
 
-class ItemKnn:
+class ItemKnn(ItemItem):
     """Scores an item by its cosine similarity with the items of the history.
 
     Args:
@@ -30,22 +30,15 @@ class ItemKnn:
         n_neighbours: int = 200,
         shrinkage: float = 10.0,
         history_limit: int | None = None,
-        history_decay: float = 1.0,
+        history_decay: float = 0.5,
     ) -> None:
+        super().__init__(history_limit=history_limit, history_decay=history_decay)
         self._n_neighbours, self._shrinkage = n_neighbours, shrinkage
-        self._limit, self._decay = history_limit, history_decay
 
-    def fit(self, split: Split) -> None:
+    def item_weights(self, split: Split) -> sparse.csr_array:
         """Compute every item's nearest items from the training interactions."""
-        self._n_items, self._ordered = split.n_items, split.order != "none"
         matrix = interaction_matrix(split.train, split.n_items)
-        self._similar = cosine_neighbours(matrix, self._n_neighbours, self._shrinkage)
-
-    def scores(self, histories: Ragged) -> NDArray[np.float32]:
-        """Return ``(Q, N)`` sums of similarities."""
-        limit, decay = (self._limit, self._decay) if self._ordered else (None, 1.0)
-        weights = history_matrix(histories, self._n_items, limit=limit, decay=decay)
-        return np.asarray((weights @ self._similar).toarray(), np.float32)
+        return cosine_neighbours(matrix, self._n_neighbours, self._shrinkage)
 
 
 def cosine_neighbours(
