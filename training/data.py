@@ -5,6 +5,7 @@ Shapes: **U** users, **N** items, **Q** evaluation queries.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,8 +45,35 @@ class Ragged:
             np.concatenate(values) if values else np.empty(0, np.int64),
         )
 
+    @classmethod
+    def from_groups(
+        cls, row_of: NDArray[np.int64], values: NDArray[np.int64], n_rows: int
+    ) -> Ragged:
+        """Make ``n_rows`` rows of values that are grouped already.
+
+        Args:
+            row_of: ``(V,)`` int64 ascending: the row of each value.
+            values: ``(V,)`` int64.
+            n_rows: Number of rows, empty ones included.
+
+        Example:
+            >>> rows = Ragged.from_groups(np.array([0, 0, 2]), np.array([7, 8, 9]), 3)
+            >>> [row.tolist() for row in rows]
+            [[7, 8], [], [9]]
+        """
+        ends = np.cumsum(np.bincount(row_of, minlength=n_rows))
+        return cls(np.concatenate([[0], ends]).astype(np.int64), values)
+
+    @classmethod
+    def empty(cls, n_rows: int) -> Ragged:
+        """Make ``n_rows`` empty rows."""
+        return cls(np.zeros(n_rows + 1, np.int64), np.empty(0, np.int64))
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        return (self[row] for row in range(len(self)))
 
     def __getitem__(self, row: int) -> NDArray[np.int64]:
         return self.values[self.offsets[row] : self.offsets[row + 1]]
@@ -54,6 +82,31 @@ class Ragged:
     def lengths(self) -> NDArray[np.int64]:
         """``(R,)`` int64 length of each row."""
         return np.diff(self.offsets)
+
+    def take(self, rows: NDArray[np.int64]) -> Ragged:
+        """Return the chosen rows, in the order asked for; a row may be asked for twice.
+
+        Example:
+            >>> rows = Ragged.from_lists([[3, 1], [], [2]]).take(np.array([2, 0]))
+            >>> [row.tolist() for row in rows]
+            [[2], [3, 1]]
+        """
+        return self._slices(self.offsets[rows], self.lengths[rows])
+
+    def tail(self, size: int) -> Ragged:
+        """Return the last ``size`` values of each row, or all where there are fewer.
+
+        Example:
+            >>> [row.tolist() for row in Ragged.from_lists([[3, 1, 4], [2]]).tail(2)]
+            [[1, 4], [2]]
+        """
+        lengths = np.minimum(self.lengths, size)
+        return self._slices(self.offsets[1:] - lengths, lengths)
+
+    def _slices(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Ragged:
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+        return Ragged(offsets, self.values[places])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""One file per named dataset: its origin, its licence, its columns, its parser."""
