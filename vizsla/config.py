@@ -8,15 +8,16 @@ variable or the flag that it came from.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vizsla.errors import ConfigError
 
@@ -45,7 +46,7 @@ _chosen_file: ContextVar[Path | None] = ContextVar("config_file", default=None)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ServingSettings(_Section):
@@ -86,6 +87,14 @@ class ServingSettings(_Section):
     ray_object_store_mb: int = Field(
         default=128, ge=80, description="Shared memory of a Ray that `vizsla serve` starts, in MiB."
     )
+
+    @model_validator(mode="after")
+    def _defaults_within_limits(self) -> Self:
+        if self.default_k > self.max_k:
+            raise ValueError("serving.default_k is larger than serving.max_k")
+        if self.default_deadline_ms > self.max_deadline_ms:
+            raise ValueError("serving.default_deadline_ms is larger than serving.max_deadline_ms")
+        return self
 
 
 class SearchSettings(_Section):
@@ -187,6 +196,7 @@ def resolve_settings(
     """
     variables = os.environ if environ is None else environ
     given = dict(_from_file(_file(config_file, variables)))
+    _check_types(given)
     given.update(_from_environment(variables))
     for name, text in (overrides or {}).items():
         given[_known(name, f"flag {name}")] = _Given(text, "flag", f"flag {name}")
@@ -225,8 +235,7 @@ def _from_file(path: Path | None) -> Iterator[tuple[str, _Given]]:
     if path is None:
         return
     for name, value in _flat(_read_toml(path), ""):
-        label = f"{path}: {name}"
-        yield _known(name, label), _Given(value, str(path), label)
+        yield _known(name, str(path)), _Given(value, str(path), f"{path}: {name}")
 
 
 def _read_toml(path: Path) -> dict[str, object]:
@@ -244,50 +253,69 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 def _flat(table: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
     for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
+        if isinstance(value, dict) and (value or prefix + key not in _sections()):
+            yield from _flat(value or {"": None}, f"{prefix}{key}.")
+        elif not isinstance(value, dict):
             yield prefix + key, value
 
 
 def _from_environment(variables: Mapping[str, str]) -> Iterator[tuple[str, _Given]]:
     for variable in sorted(variables):
-        if variable.startswith(ENV_PREFIX) and variable not in NOT_SETTINGS:
+        # An empty variable is how shells and containers say "not set".
+        wanted = variable.startswith(ENV_PREFIX) and variables[variable] != ""
+        if wanted and variable not in NOT_SETTINGS:
             name = variable.removeprefix(ENV_PREFIX).lower().replace("__", ".")
             known = _known(name, f"${variable}")
             yield known, _Given(variables[variable], f"${variable}", f"${variable}")
 
 
-def _known(name: str, label: str) -> str:
+def _sections() -> set[str]:
+    return {name.rpartition(".")[0] for name in setting_fields()} - {""}
+
+
+def _known(name: str, place: str) -> str:
     known = setting_fields()
     if name in known:
         return name
+    if name in _sections():
+        raise ConfigError(f"{place}: {name!r} is a section, not a setting; set {name}.KEY")
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "; see `vizsla config show`"
-    raise ConfigError(f"{label}: unknown setting {name!r}{hint}")
+    raise ConfigError(f"{place}: unknown setting {name!r}{hint}")
+
+
+def _check_types(given: Mapping[str, _Given]) -> None:
+    """Refuse a file's value of another type, such as a port in quotes or ``true`` for a number."""
+    try:
+        Settings.model_validate_json(json.dumps(_tree(given), default=str), strict=True)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, given)) from None
 
 
 def _validated(given: Mapping[str, _Given]) -> Resolved:
-    tree: dict[str, object] = {}
-    for name, item in given.items():
-        section, _, key = name.rpartition(".")
-        place = tree.setdefault(section, {}) if section else tree
-        if isinstance(place, dict):
-            place[key] = item.value
     try:
-        settings = Settings.model_validate(tree)
+        settings = Settings.model_validate(_tree(given))
     except ValidationError as error:
         raise ConfigError(_explain(error, given)) from None
-    origins = {
-        name: given[name].origin if name in given else "default" for name in setting_fields()
-    }
+    origins = dict.fromkeys(setting_fields(), "default")
+    origins.update({name: item.origin for name, item in given.items()})
     return Resolved(settings, origins)
+
+
+def _tree(given: Mapping[str, _Given]) -> dict[str, object]:
+    """Nest dotted names as the sections they stand for."""
+    sections: dict[str, dict[str, object]] = {"": {}}
+    for name, item in given.items():
+        section, _, key = name.rpartition(".")
+        sections.setdefault(section, {})[key] = item.value
+    return {**sections.pop(""), **sections}
 
 
 def _explain(error: ValidationError, given: Mapping[str, _Given]) -> str:
     """Say in one line what is wrong with the first wrong value, and where it stands."""
     first = error.errors(include_url=False)[0]
     name = ".".join(map(str, first["loc"]))
-    label = given[name].label if name in given else name
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{label}: {first['msg']}, got {first['input']!r}{more}"
+    if name not in given:
+        return f"settings do not fit together: {first['msg'].removeprefix('Value error, ')}{more}"
+    return f"{given[name].label}: {first['msg']}, got {first['input']!r}{more}"
