@@ -14,18 +14,17 @@ from numpy.typing import NDArray
 
 from training.data import EvalCases, Ragged, Split
 from vizsla.errors import ContractError
-from vizsla.models.recommender.base import PADDING, Matcher, SequenceBatch
+from vizsla.models.recommender.base import Matcher, SequenceBatch, UserState
+from vizsla.models.recommender.context import pad_histories
 from vizsla.rng import numpy_generator
 
 __all__ = [
     "DEEP_VALIDATION_QUERIES",
     "Head",
     "exhaustive_top_k",
-    "pad_left",
     "sample_cases",
     "slice_rows",
     "take_cases",
-    "take_rows",
     "top_k_rows",
 ]
 
@@ -35,8 +34,8 @@ Head = Literal["deep", "two_sided"]
 DEEP_VALIDATION_QUERIES = 2_000
 """Queries scored by the deep head during training; the two-sided head affords all."""
 
-_QUERY_BATCH = {"deep": 32, "two_sided": 256}
-_ITEM_BATCH = 2_048
+_QUERY_BATCH = 128
+_ITEM_BATCH = 4_096  # its intermediate results stay in the cache
 _NEVER = np.float32(-np.inf)
 _LOW_WORD = np.int64(0xFFFFFFFF)
 
@@ -57,7 +56,7 @@ def exhaustive_top_k(
 
     Args:
         matcher: Anything that implements ``Matcher``; stays on its device.
-        split: Where item and user features come from, and ``max_history``.
+        split: Where user features come from.
         cases: Q queries; see ``sample_cases`` to bound their number.
         k: Results wanted, at least 1.
         head: ``deep`` for ``matcher.scores``, ``two_sided`` for its dot product.
@@ -70,14 +69,20 @@ def exhaustive_top_k(
         ContractError: The matcher returned a NaN or the wrong number of scores.
 
     Complexity:
-        ``Q * N`` scores; memory for 32 queries x 2,048 items of intermediate
-        results (deep) and 256 x N scores.
+        ``Q * N`` scores (deep: about 2.3 microseconds each on one core); memory
+        for 128 x N scores and their sorting keys.
     """
     was_training = matcher.training
     matcher.eval()
     try:
         with torch.no_grad():
-            return _ranked(matcher, split, cases, k, head, advance)
+            score_batch = _deep(matcher) if head == "deep" else _two_sided(matcher)
+            found = [np.empty((0, k), np.int64)]
+            for best in _ranked(matcher, split, cases, k, score_batch):
+                found.append(best)
+                if advance is not None:
+                    advance(len(best))
+            return np.concatenate(found)
     finally:
         matcher.train(was_training)
 
@@ -146,24 +151,10 @@ def take_cases(cases: EvalCases, rows: NDArray[np.int64]) -> EvalCases:
     """Return the queries of the given rows, in the given order."""
     return EvalCases(
         cases.user_nums[rows],
-        take_rows(cases.histories, rows),
-        take_rows(cases.targets, rows),
-        take_rows(cases.seen, rows),
+        cases.histories.take(rows),
+        cases.targets.take(rows),
+        cases.seen.take(rows),
     )
-
-
-def take_rows(ragged: Ragged, rows: NDArray[np.int64]) -> Ragged:
-    """Return the given rows of a ragged table, in the given order.
-
-    Example:
-        >>> taken = take_rows(Ragged.from_lists([[1, 2], [], [3]]), np.array([2, 0]))
-        >>> taken[0].tolist(), taken[1].tolist()
-        ([3], [1, 2])
-    """
-    lengths = ragged.lengths[rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-    return Ragged(offsets, ragged.values[np.repeat(ragged.offsets[rows], lengths) + within])
 
 
 def slice_rows(ragged: Ragged, start: int, stop: int) -> Ragged:
@@ -172,63 +163,51 @@ def slice_rows(ragged: Ragged, start: int, stop: int) -> Ragged:
     return Ragged(offsets - offsets[0], ragged.values[offsets[0] : offsets[-1]])
 
 
-def pad_left(rows: Ragged, length: int) -> NDArray[np.int64]:
-    """Return the last ``length`` items of every row, right-aligned, padded with ``PADDING``.
-
-    Example:
-        >>> pad_left(Ragged.from_lists([[1, 2, 3], [4]]), 2).tolist()
-        [[2, 3], [-1, 4]]
-    """
-    places = np.arange(-length, 0)[None, :] + rows.offsets[1:, None]
-    inside = places >= rows.offsets[:-1, None]
-    if not len(rows.values):
-        return np.full(places.shape, PADDING, np.int64)
-    return np.where(inside, rows.values[np.maximum(places, 0)], PADDING)
-
-
 def _ranked(
     matcher: Matcher,
     split: Split,
     cases: EvalCases,
     k: int,
-    head: Head,
-    advance: Callable[[int], object] | None,
-) -> NDArray[np.int64]:
-    vectors = matcher.all_item_vectors()
-    found = []
-    for start, stop in _batches(len(cases.targets), _QUERY_BATCH[head]):
-        batch = _sequence_batch(split, cases, start, stop, vectors.device)
-        scores = _score_all(matcher, batch, vectors, head)
-        found.append(top_k_rows(scores, k, slice_rows(cases.seen, start, stop)))
-        if advance is not None:
-            advance(stop - start)
-    return np.concatenate(found) if found else np.empty((0, k), np.int64)
+    score_batch: Callable[[UserState], NDArray[np.float32]],
+) -> Iterator[NDArray[np.int64]]:
+    device = matcher.all_item_vectors().device
+    for start, stop in _batches(len(cases.targets), _QUERY_BATCH):
+        batch = _sequence_batch(matcher, split, take_cases(cases, np.arange(start, stop)), device)
+        scores = score_batch(matcher.final_states(batch))
+        yield top_k_rows(scores, k, slice_rows(cases.seen, start, stop))
 
 
 def _sequence_batch(
-    split: Split, cases: EvalCases, start: int, stop: int, device: torch.device
+    matcher: Matcher, split: Split, cases: EvalCases, device: torch.device
 ) -> SequenceBatch:
-    histories = slice_rows(cases.histories, start, stop)
-    longest = int(histories.lengths.max(initial=1))
-    length = max(1, min(longest, int(split.spec.get("max_history", longest))))
-    items = torch.from_numpy(pad_left(histories, length)).to(device)
-    if split.user_features is None:
+    items = pad_histories(list(cases.histories), matcher.max_history).item_nums.to(device)
+    if not matcher.n_user_features:
         return SequenceBatch(items)
-    codes = split.user_features.codes[cases.user_nums[start:stop]]
+    if split.user_features is None:
+        unknown = torch.zeros(len(items), matcher.n_user_features, dtype=torch.int64)
+        return SequenceBatch(items, unknown.to(device))
+    codes = split.user_features.codes[cases.user_nums]
     return SequenceBatch(items, torch.from_numpy(codes).to(device))
 
 
-def _score_all(
-    matcher: Matcher, batch: SequenceBatch, vectors: torch.Tensor, head: Head
-) -> NDArray[np.float32]:
-    state = matcher.final_states(batch)
-    if head == "two_sided":
-        return _as_array(matcher.two_sided_scores(state, vectors))
-    pieces = [
-        matcher.scores(state, vectors[start:stop])
-        for start, stop in _batches(len(vectors), _ITEM_BATCH)
+def _two_sided(matcher: Matcher) -> Callable[[UserState], NDArray[np.float32]]:
+    vectors = matcher.all_item_vectors()
+    return lambda state: _as_array(matcher.two_sided_scores(state, vectors))
+
+
+def _deep(matcher: Matcher) -> Callable[[UserState], NDArray[np.float32]]:
+    """Score as serving does: everything about an item in tables, a user folded once."""
+    tables = matcher.item_tables()
+    chunks = [
+        tuple(table[start:stop] for table in tables)
+        for start, stop in _batches(len(tables[0]), _ITEM_BATCH)
     ]
-    return _as_array(torch.cat(pieces, dim=1))
+
+    def of_user(state: UserState, row: int) -> NDArray[np.float32]:
+        folded = matcher.fold(state, row)
+        return _as_array(torch.cat([matcher.folded_scores(folded, chunk) for chunk in chunks]))
+
+    return lambda state: np.stack([of_user(state, row) for row in range(len(state.user))])
 
 
 def _as_array(scores: torch.Tensor) -> NDArray[np.float32]:
