@@ -91,7 +91,7 @@ class Ragged:
             >>> [row.tolist() for row in rows]
             [[2], [3, 1]]
         """
-        return self._slices(self.offsets[rows], self.lengths[rows])
+        return self.slices(self.offsets[rows], self.lengths[rows])
 
     def tail(self, size: int) -> Ragged:
         """Return the last ``size`` values of each row, or all where there are fewer.
@@ -101,9 +101,15 @@ class Ragged:
             [[1, 4], [2]]
         """
         lengths = np.minimum(self.lengths, size)
-        return self._slices(self.offsets[1:] - lengths, lengths)
+        return self.slices(self.offsets[1:] - lengths, lengths)
 
-    def _slices(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Ragged:
+    def slices(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Ragged:
+        """Return rows ``values[start : start + length]``; they may overlap.
+
+        Args:
+            starts: ``(R,)`` int64 places in ``values``.
+            lengths: ``(R,)`` int64, 0 or more.
+        """
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
         return Ragged(offsets, self.values[places])

@@ -15,7 +15,7 @@ from training.splits.spec import SplitSpec
 from vizsla.contracts.features import DatasetManifest
 from vizsla.rng import numpy_generator
 
-__all__ = ["cases_of_part", "sample_rows"]
+__all__ = ["cases_of_held_out_users", "cases_of_part", "sample_rows"]
 
 
 def cases_of_part(
@@ -43,6 +43,42 @@ def cases_of_part(
     past, targets = past.take(rows), targets.take(rows)
     seen = Ragged.empty(len(rows)) if manifest.repeats else past
     return EvalCases(rows, _histories(past, part, manifest, spec), targets, seen)
+
+
+def cases_of_held_out_users(
+    log: EventLog,
+    labels: NDArray[np.int8],
+    part: int,
+    manifest: DatasetManifest,
+    spec: SplitSpec,
+) -> EvalCases:
+    """Return queries for users that training never sees: their earlier items ask for the next.
+
+    Args:
+        log: The events.
+        labels: ``(E,)`` int8.
+        part: ``VALIDATION`` or ``TEST``; all events of its users are in it.
+        manifest: Says whether items repeat.
+        spec: ``targets`` says whether a user asks once, for the last item, or at every step.
+
+    Returns:
+        Q queries with one target each, in order of users and time; users with one event ask
+        nothing.
+    """
+    rows = log.rows(labels == part)
+    places = np.arange(len(rows.values)) - np.repeat(rows.offsets[:-1], rows.lengths)
+    users = np.repeat(np.arange(len(rows)), rows.lengths)
+    asks = places > 0
+    if spec.targets == "last":
+        asks &= places == rows.lengths[users] - 1
+    at, before = np.flatnonzero(asks), places[asks]
+    kept = np.minimum(before, spec.max_history)
+    return EvalCases(
+        users[at],
+        rows.slices(at - kept, kept),
+        rows.slices(at, np.ones_like(at)),
+        Ragged.empty(len(at)) if manifest.repeats else rows.slices(at - before, before),
+    )
 
 
 def _histories(past: Ragged, part: int, manifest: DatasetManifest, spec: SplitSpec) -> Ragged:

@@ -61,7 +61,17 @@ def given(log: EventLog, spec: SplitSpec) -> NDArray[np.int8]:
         raise UsageError("this dataset has no column 'split': use another split method")
     if (log.given == VALIDATION).any() or spec.validation_ratio == 0:
         return log.given
-    return _carved(log, spec)
+    return _carved_users(log, spec) if spec.held_out == "users" else _carved(log, spec)
+
+
+def _carved_users(log: EventLog, spec: SplitSpec) -> NDArray[np.int8]:
+    """Hold out all events of a seeded share of the users that only train."""
+    parts = np.asarray(log.given)
+    trains = np.bincount(log.user_nums, parts != TRAIN, minlength=len(log.users)) == 0
+    users = np.flatnonzero(trains)
+    rng = numpy_generator(spec.seed, "split", "validation")
+    held_out = rng.choice(users, round(len(users) * spec.validation_ratio), replace=False)
+    return np.where(np.isin(log.user_nums, held_out), VALIDATION, parts).astype(np.int8)
 
 
 def _carved(log: EventLog, spec: SplitSpec) -> NDArray[np.int8]:

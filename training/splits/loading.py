@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.data import Split
 from training.splits import labels
-from training.splits.cases import cases_of_part
+from training.splits.cases import cases_of_held_out_users, cases_of_part
 from training.splits.features import encode_features, titles_of
 from training.splits.log import TEST, TRAIN, VALIDATION, EventLog, build_log
 from training.splits.spec import SplitSpec, default_spec
@@ -51,6 +51,8 @@ def split(dataset: Dataset, spec: SplitSpec | None = None) -> Split:
     _check(manifest, spec)
     log = build_log(dataset, spec)
     part = RULES[spec.method](log, spec)
+    whole_users = spec.method == "given" and spec.held_out == "users"
+    cases = cases_of_held_out_users if whole_users else cases_of_part
     return Split(
         name=manifest.name,
         content_hash=manifest.content_hash,
@@ -59,8 +61,8 @@ def split(dataset: Dataset, spec: SplitSpec | None = None) -> Split:
         items=log.items,
         users=log.users,
         train=log.rows(part == TRAIN),
-        validation=cases_of_part(log, part, VALIDATION, manifest, spec),
-        test=cases_of_part(log, part, TEST, manifest, spec),
+        validation=cases(log, part, VALIDATION, manifest, spec),
+        test=cases(log, part, TEST, manifest, spec),
         item_features=encode_features(dataset.items, "item_id", log.items, manifest.item_features),
         user_features=encode_features(dataset.users, "user_id", log.users, manifest.user_features),
         titles=titles_of(dataset.items),

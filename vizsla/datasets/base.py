@@ -60,7 +60,8 @@ class DatasetSource:
         title: One line for ``vizsla data list``.
         origin: Where the data comes from, for people.
         licence: What its owners allow, in a sentence or two.
-        files: Files that a folder given with ``--from`` must hold.
+        files: Files that a folder given with ``--from`` must hold, each as it is or as
+            ``.gz``; ``a|b`` stands for either; empty where the data is generated.
         parse: Reads the tables out of such a folder.
         order: Meaning of ``event_timestamp``.
         given_split: Whether the source brings its own ``split`` column.

@@ -58,14 +58,14 @@ def download_wheel(requirement: str, sha256: str, folder: Path, progress: Progre
     return wheels[0]
 
 
-def fetch_archive(url: str, folder: Path, progress: Progress, *, md5: str) -> Path:
+def fetch_archive(url: str, folder: Path, progress: Progress, *, md5: str | None = None) -> Path:
     """Download a file over HTTPS, at most ``MAX_BYTES``.
 
     Args:
         url: Where it is.
         folder: Where to put it, under the name in the URL.
         progress: Told of the bytes received.
-        md5: What its publisher says it is.
+        md5: What its publisher says it is; None where the caller checks the content.
 
     Raises:
         DataError: It is unreachable, too large, or another file.
@@ -76,11 +76,16 @@ def fetch_archive(url: str, folder: Path, progress: Progress, *, md5: str) -> Pa
             size = int(response.headers.get("Content-Length") or 0) or None
             _copy(response, file, lambda done: progress(f"downloading {url}", done, size))
     except (urllib.error.URLError, OSError, ValueError) as error:
-        raise DataError(f"{url} is unreachable ({error})") from error
-    with target.open("rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    _check(target, found, md5)
+        reason = getattr(error, "reason", error)
+        raise DataError(f"{url} is unreachable ({reason})") from error
+    if md5 is not None:
+        _check(target, _md5(target), md5)
     return target
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _copy(source: IO[bytes], target: IO[bytes], report: Callable[[int], None]) -> None:

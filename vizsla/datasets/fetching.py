@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vizsla.contracts.features import DatasetManifest
 from vizsla.datasets.base import DatasetSource, Progress, Tables, silent
+from vizsla.datasets.sources.synthetic import SyntheticOptions, generate
 from vizsla.datasets.storage import Draft, read_manifest, write
+from vizsla.datasets.text import locate
 from vizsla.errors import DataError, NotFoundError, UsageError
 from vizsla.registry import Registry
 
@@ -18,6 +21,13 @@ DATASETS = Registry(
     "dataset",
     {
         "ml-100k": "vizsla.datasets.sources.ml_100k:SOURCE",
+        "ml-1m": "vizsla.datasets.sources.ml_1m:SOURCE",
+        "gowalla": "vizsla.datasets.sources.gowalla:SOURCE",
+        "diginetica": "vizsla.datasets.sources.diginetica:SOURCE",
+        "yahoo-r3": "vizsla.datasets.sources.yahoo_r3:SOURCE",
+        "amazon-beauty": "vizsla.datasets.sources.amazon_beauty:SOURCE",
+        "bns-ml100k": "vizsla.datasets.sources.bns_ml100k:SOURCE",
+        "synthetic": "vizsla.datasets.sources.synthetic:SOURCE",
     },
 )
 
@@ -32,6 +42,7 @@ def fetch(
     home: Path,
     source: Path | None = None,
     *,
+    options: SyntheticOptions | None = None,
     force: bool = False,
     progress: Progress = silent,
 ) -> Path:
@@ -41,6 +52,7 @@ def fetch(
         name: One of ``DATASETS``.
         home: Vizsla's home folder; the dataset goes to ``home/data/<name>``.
         source: Folder that holds the files; None downloads them.
+        options: Of ``synthetic``; the dataset there is kept only if it has the same.
         force: Fetch again even if it is there.
         progress: Told of downloads.
 
@@ -51,15 +63,40 @@ def fetch(
         UnknownNameError: No such dataset.
         NotFoundError: ``source`` lacks a file; the message lists them.
         DataError: The source is unreachable or not what it should be.
+        UsageError: There is a synthetic dataset of other options, and no ``force``.
     """
     info: DatasetSource = DATASETS.load(name)
+    if info.name == "synthetic":
+        info = _synthetic(info, options or SyntheticOptions(), source)
     directory = data_home(home) / name
     if directory.exists() and not force:
-        read_manifest(directory)
+        _check_same(info, directory)
         return directory
-    tables = _from_folder(info, source) if source else _from_network(info, home, progress)
+    tables = _tables(info, source, home, progress)
     write(directory, Draft(manifest_of(info), tables), replace=force)
     return directory
+
+
+def _synthetic(
+    info: DatasetSource, options: SyntheticOptions, source: Path | None
+) -> DatasetSource:
+    if source is not None:
+        raise UsageError("synthetic is generated: give --users, --items, ... instead of --from")
+    return replace(info, origin=options.describe(), parse=lambda _: generate(options))
+
+
+def _check_same(info: DatasetSource, directory: Path) -> None:
+    there = read_manifest(directory).source
+    if info.name == "synthetic" and there != info.origin:
+        raise UsageError(f"{directory} holds another one ({there}): add --force to replace it")
+
+
+def _tables(info: DatasetSource, source: Path | None, home: Path, progress: Progress) -> Tables:
+    if source is not None:
+        return _from_folder(info, source)
+    if info.files:
+        return _from_network(info, home, progress)
+    return info.parse(home)
 
 
 def manifest_of(info: DatasetSource) -> DatasetManifest:
@@ -81,28 +118,36 @@ def manifest_of(info: DatasetSource) -> DatasetManifest:
 
 
 def _from_folder(info: DatasetSource, folder: Path) -> Tables:
-    missing = [name for name in info.files if not (folder / name).is_file()]
+    missing = [names for names in info.files if not _is_there(folder, names)]
     if missing:
         raise NotFoundError(
-            f"{folder} lacks {', '.join(missing)}: {info.name} needs {', '.join(info.files)}"
+            f"{folder} lacks {_listed(missing)}: {info.name} needs {_listed(info.files)}"
         )
-    return _parsed(info, info.parse, folder)
+    return _parsed(info, folder)
+
+
+def _is_there(folder: Path, names: str) -> bool:
+    return any(locate(folder, name).is_file() for name in names.split("|"))
+
+
+def _listed(files: Sequence[str]) -> str:
+    return ", ".join(names.replace("|", " or ") for names in files)
 
 
 def _from_network(info: DatasetSource, home: Path, progress: Progress) -> Tables:
     if info.download is None:
         raise DataError(
-            f"{info.name} has no open download: get {', '.join(info.files)} ({info.origin}), "
+            f"{info.name} has no open download: get {_listed(info.files)} ({info.origin}), "
             f"then 'vizsla data fetch {info.name} --from DIR'"
         )
     data_home(home).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=data_home(home), prefix=".download-") as folder:
         info.download(Path(folder), progress)
-        return _parsed(info, info.parse, Path(folder))
+        return _parsed(info, Path(folder))
 
 
-def _parsed(info: DatasetSource, parse: Callable[[Path], Tables], folder: Path) -> Tables:
-    tables = parse(folder)
+def _parsed(info: DatasetSource, folder: Path) -> Tables:
+    tables = info.parse(folder)
     if tables.interactions.is_empty():
         raise DataError(f"{folder}: no interaction of {info.name} in it")
     return tables

@@ -9,7 +9,13 @@ import polars as pl
 
 from vizsla.errors import DataError
 
-__all__ = ["read_bytes", "read_delimited", "read_sequences"]
+__all__ = ["locate", "read_bytes", "read_delimited", "read_sequences"]
+
+
+def locate(folder: Path, name: str) -> Path:
+    """Return the path of a file that may lie there as it is or as ``.gz``."""
+    plain = folder / name
+    return plain if plain.exists() else folder / f"{name}.gz"
 
 
 def read_bytes(path: Path) -> bytes:
