@@ -1,1 +1,9 @@
-"""Recipes: named sets of training settings."""
+"""Recipes: named sets of training settings, one TOML file and one line each."""
+
+from __future__ import annotations
+
+__all__ = ["RECIPES"]
+
+RECIPES = {
+    "matcher": "matcher.toml",
+}

@@ -1,0 +1,59 @@
+"""The conditions under which training gives the same bits twice."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+
+from vizsla.rng import torch_generator
+
+__all__ = ["StopFlag", "deterministic_torch", "stop_on_interrupt"]
+
+
+@contextmanager
+def deterministic_torch(seed: int, threads: int) -> Iterator[None]:
+    """Fix torch's global generator (dropout draws from it), threads and algorithms for a block.
+
+    The number of threads is part of the result: sums are cut differently with another one.
+    """
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.random.set_rng_state(torch_generator(seed, "global").get_state())
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before[0])
+            torch.use_deterministic_algorithms(before[1])
+
+
+class StopFlag:
+    """Whether somebody asked to stop; asked after every step, when all weights are whole."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def __call__(self) -> bool:
+        return self.is_set
+
+
+@contextmanager
+def stop_on_interrupt(flag: StopFlag) -> Iterator[None]:
+    """Turn the first Ctrl-C (or SIGTERM) into a set flag; a second one interrupts at once."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if flag.is_set:
+            raise KeyboardInterrupt
+        flag.is_set = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

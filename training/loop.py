@@ -1,0 +1,274 @@
+"""The one training loop, for every matcher and every stage.
+
+Shapes: **P** targets of a batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from training.batches import BatchPlan, EpochBatches, TrainingBatch
+from training.objective import Objective, StepLoss
+from training.recipe import StageSettings
+from training.run_log import RunLog
+from training.schedules import learning_rate_factor
+from training.validation import Validator
+from vizsla.cli_output import Progress, progress, say
+from vizsla.clock import Clock
+from vizsla.errors import ConfigError, TrainingError
+from vizsla.models.recommender.base import Matcher
+
+__all__ = ["Counters", "LoopHooks", "StageLoop", "build_optimizer"]
+
+EXPLODED_RATIO = 20.0
+"""A loss this many times the first one (or 1, if that is larger) counts as diverged."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """Where a run is; written into every checkpoint.
+
+    Attributes:
+        stage: Index of the stage.
+        epoch: Finished epochs of the stage.
+        batch: Finished batches of the epoch.
+        step: Finished steps of the stage.
+        serial: Checkpoints written so far.
+        log_bytes: Size of the log at this moment.
+        first_loss: Loss of the stage's first step.
+        best_value: Best validation figure of the stage, None before the first.
+        best_epoch: Epoch after which it was reached.
+        n_worse: Validations since then.
+        results: Best figures of the finished stages.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    serial: int = 0
+    log_bytes: int = 0
+    first_loss: float | None = None
+    best_value: float | None = None
+    best_epoch: int = 0
+    n_worse: int = 0
+    results: list[dict[str, float]] = field(default_factory=list)
+
+    def next_stage(self) -> None:
+        """Keep the stage's result and start to count the next one."""
+        self.results.append({"value": self.best_value or 0.0, "epoch": float(self.best_epoch)})
+        self.stage, self.epoch, self.batch, self.step = self.stage + 1, 0, 0, 0
+        self.first_loss = self.best_value = None
+        self.best_epoch = self.n_worse = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoopHooks:
+    """What the loop is given instead of doing it.
+
+    Attributes:
+        save: Writes a checkpoint.
+        last_checkpoint: Names the newest checkpoint.
+        validate: Ranks the validation queries.
+        should_stop: Asked after every step.
+        log: Takes records.
+        clock: Tells the time.
+        checkpoint_s: Seconds between checkpoints within an epoch.
+        log_every: Steps between records.
+    """
+
+    save: Callable[[], None]
+    last_checkpoint: Callable[[], str]
+    validate: Validator
+    should_stop: Callable[[], bool]
+    log: RunLog
+    clock: Clock
+    checkpoint_s: float
+    log_every: int
+
+
+class StageLoop:
+    """Trains one stage from wherever its counters are.
+
+    Args:
+        matcher: Changed in place.
+        settings: Of the stage.
+        plan: The batches.
+        objective: The loss.
+        counters: Changed in place; what a checkpoint continues from.
+        hooks: The world outside.
+    """
+
+    def __init__(
+        self,
+        matcher: Matcher,
+        settings: StageSettings,
+        plan: BatchPlan,
+        objective: Objective,
+        counters: Counters,
+        hooks: LoopHooks,
+    ) -> None:
+        self.matcher = matcher
+        self.settings = settings
+        self.optimizer = build_optimizer(matcher, settings)
+        self.best: dict[str, Tensor] = {}
+        self._plan = plan
+        self._objective = objective
+        self._counters = counters
+        self._hooks = hooks
+        self._n_steps = max(1, settings.epochs * plan.n_batches)
+        self._saved_s = hooks.clock.monotonic_s()
+
+    def run(self) -> bool:
+        """Train until the last epoch or until nothing improves; take the best weights.
+
+        Returns:
+            Whether the stage is finished; False when it was asked to stop.
+
+        Raises:
+            TrainingError: The loss is not finite or has exploded.
+        """
+        while self._counters.epoch < self.settings.epochs and not self._is_stuck():
+            if not self._epoch():
+                return False
+        if self.best:
+            self.matcher.load_state_dict(self.best)
+        return True
+
+    def _is_stuck(self) -> bool:
+        return 0 < self.settings.patience <= self._counters.n_worse
+
+    def _epoch(self) -> bool:
+        counters = self._counters
+        batches = self._plan.epoch(counters.epoch)
+        title = f"stage {counters.stage + 1} epoch {counters.epoch + 1}/{self.settings.epochs}"
+        with progress(title, total=self._plan.n_windows, unit="sequences") as bar:
+            if not self._batches(batches, bar):
+                return False
+        counters.epoch, counters.batch = counters.epoch + 1, 0
+        if counters.epoch % self.settings.validate_every == 0:
+            self._validate(title)
+        self._save()
+        return True
+
+    def _batches(self, batches: EpochBatches, bar: Progress) -> bool:
+        """Do the remaining batches of an epoch; return whether the epoch is complete."""
+        counters = self._counters
+        bar.advance(counters.batch * self._plan.settings.batch_size)
+        while counters.batch < self._plan.n_batches:
+            batch = batches[counters.batch]
+            loss = self._step(batch)
+            counters.batch, counters.step = counters.batch + 1, counters.step + 1
+            bar.advance(batch.sequences.item_nums.shape[0])
+            bar.note(f"loss {loss:.4f}")
+            if self._hooks.should_stop():
+                self._save()
+                return False
+            if self._hooks.clock.monotonic_s() - self._saved_s >= self._hooks.checkpoint_s:
+                self._save()
+        return True
+
+    def _step(self, batch: TrainingBatch) -> float:
+        started_s = self._hooks.clock.monotonic_s()
+        self.matcher.train()
+        self._set_learning_rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        found = self._objective(batch, self._counters.step / self._n_steps)
+        loss = float(found.loss.detach())
+        self._check(loss)
+        found.loss.backward()  # type: ignore[no-untyped-call]
+        norm = self._clip()
+        self.optimizer.step()
+        if self._counters.step % self._hooks.log_every == 0:
+            seconds = self._hooks.clock.monotonic_s() - started_s
+            self._record_step(found, norm, len(batch) / max(seconds, 1e-9))
+        return loss
+
+    def _set_learning_rate(self) -> None:
+        settings = self.settings
+        factor = learning_rate_factor(
+            self._counters.step, self._n_steps, settings.schedule, settings.warmup_ratio
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.learning_rate * group["ratio"] * factor
+
+    def _clip(self) -> float:
+        bound = self.settings.gradient_clip or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(self.matcher.parameters(), bound))
+        self._check(norm, "gradient norm")
+        return norm
+
+    def _check(self, value: float, what: str = "loss") -> None:
+        counters = self._counters
+        if counters.first_loss is None:
+            counters.first_loss = value
+        bound = EXPLODED_RATIO * max(counters.first_loss, 1.0) if what == "loss" else math.inf
+        if math.isfinite(value) and value <= bound:
+            return
+        raise TrainingError(
+            f"the {what} became {value:.4g} in stage {counters.stage + 1}, step {counters.step}; "
+            f"last good checkpoint: {self._hooks.last_checkpoint()}; "
+            "lower the learning rate (--set stageN.learning_rate=...) or clip the gradient"
+        )
+
+    def _record_step(self, found: StepLoss, norm: float, rate: float) -> None:
+        counters = self._counters
+        record = {
+            "event": "step",
+            "stage": counters.stage + 1,
+            "epoch": counters.epoch + 1,
+            "step": counters.step,
+            "loss": float(found.loss.detach()),
+            "gradient_norm": norm,
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "examples_per_s": rate,
+        }
+        self._hooks.log.write(record | found.figures)
+
+    def _validate(self, title: str) -> None:
+        counters, settings = self._counters, self.settings
+        figures = self._hooks.validate(
+            self.matcher, "deep" if settings.deep_weight else "two_sided"
+        )
+        if settings.metric not in figures:
+            known = ", ".join(sorted(figures))
+            raise ConfigError(f"unknown metric {settings.metric!r}: known: {known}")
+        value = figures[settings.metric]
+        is_best = counters.best_value is None or value > counters.best_value
+        if is_best:
+            counters.best_value, counters.best_epoch, counters.n_worse = value, counters.epoch, 0
+            self.best = {n: t.detach().clone() for n, t in self.matcher.state_dict().items()}
+        else:
+            counters.n_worse += 1
+        place = {"event": "validation", "stage": counters.stage + 1, "epoch": counters.epoch}
+        self._hooks.log.write(place | figures)
+        say(f"{title}: {settings.metric} {value:.4f}{' (best so far)' if is_best else ''}")
+
+    def _save(self) -> None:
+        self._hooks.save()
+        self._saved_s = self._hooks.clock.monotonic_s()
+
+
+def build_optimizer(matcher: Matcher, settings: StageSettings) -> torch.optim.Optimizer:
+    """Build Adam or AdamW over the trainable weights; the item net may learn slower or not at all."""
+    ratio = settings.item_learning_rate_ratio
+    rest: list[nn.Parameter] = []
+    items: list[nn.Parameter] = []
+    for name, parameter in matcher.named_parameters():
+        if parameter.requires_grad:
+            (items if name.startswith("items.") else rest).append(parameter)
+    groups = [{"params": rest, "ratio": 1.0}]
+    if ratio:
+        groups.append({"params": items, "ratio": ratio})
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(
+        [group for group in groups if group["params"]],
+        lr=settings.learning_rate,
+        weight_decay=settings.reg,
+        fused=True,
+    )

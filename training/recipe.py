@@ -1,0 +1,278 @@
+"""Recipes: everything that decides how a model is trained, in one file.
+
+A recipe is a TOML file.  Tables under ``variant`` change it for a kind of data and are
+chosen by the dataset; what the user sets by hand wins over both.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from training.losses.logq import LogQ
+from training.recipes import RECIPES
+from training.schedules import Schedule
+from vizsla.errors import ConfigError, NotFoundError, UnknownNameError
+from vizsla.registry import unknown_name
+
+__all__ = [
+    "AdversarialSettings",
+    "NegativeSettings",
+    "Recipe",
+    "StageSettings",
+    "load_recipe",
+    "parse_assignments",
+]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NegativeSettings(_Settings):
+    """One source of negatives.
+
+    Attributes:
+        sampler: Name in ``SAMPLERS``.
+        n_negatives: Negatives per positive, S; 0 turns the source off.
+        logq: Correction for how likely an item was drawn.
+        score: Score that hard samplers look at; the two-sided one is far cheaper.
+        options: Settings of the sampler itself.
+    """
+
+    sampler: str = "uniform"
+    n_negatives: int = Field(default=256, ge=0)
+    logq: LogQ = "off"
+    score: Literal["two_sided", "deep"] = "two_sided"
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+
+
+class AdversarialSettings(_Settings):
+    """The auxiliary task, see ``training.losses.adversarial``.
+
+    Attributes:
+        weight: Of the task's loss; 0 turns it off.
+        rho: Perturbation relative to the mean absolute coordinate of the item vectors.
+        start_ratio: Share of the stage's steps before it is switched on.
+        n_items: Items per positive that are perturbed, the positive included.
+    """
+
+    weight: float = Field(default=0.0, ge=0)
+    rho: float = Field(default=0.1, ge=0)
+    start_ratio: float = Field(default=0.3, ge=0, le=1)
+    n_items: int = Field(default=16, ge=2)
+
+
+class StageSettings(_Settings):
+    """One stage of training.
+
+    Attributes:
+        epochs: Passes over the windows; 0 skips the stage.
+        batch_size: Sequences per batch.
+        targets_per_sequence: Targets drawn from a window per epoch; 0 for all.
+        stride: New targets per window; 0 lets the kind of data decide.
+        loss: Name in ``LOSSES``.
+        deep_weight: Of the loss on the deep score; 0 trains the two-sided head alone.
+        two_sided_weight: Of the loss on the two-sided head.
+        negatives: Main source of negatives.
+        hard: Second source, off by default.
+        adversarial: Auxiliary task on the deep score.
+        optimizer: ``adam`` or ``adamw``.
+        learning_rate: Peak rate.
+        item_learning_rate_ratio: Rate of the item net relative to the rest; 0 freezes it.
+        reg: Weight decay (AdamW) or L2 weight (Adam).
+        schedule: How the rate moves after the warm-up.
+        warmup_ratio: Share of the steps in which the rate rises.
+        gradient_clip: Largest norm of the gradient; 0 for no bound.
+        metric: Validation metric to maximise.
+        patience: Validations without a gain before the stage ends; 0 never ends early.
+        validate_every: Epochs between validations.
+    """
+
+    epochs: int = Field(default=10, ge=0)
+    batch_size: int = Field(default=128, ge=1)
+    targets_per_sequence: int = Field(default=0, ge=0)
+    stride: int = Field(default=0, ge=0)
+    loss: str = "sampled-softmax"
+    deep_weight: float = Field(default=0.0, ge=0)
+    two_sided_weight: float = Field(default=1.0, ge=0)
+    negatives: NegativeSettings = NegativeSettings()
+    hard: NegativeSettings = NegativeSettings(sampler="bns", n_negatives=0)
+    adversarial: AdversarialSettings = AdversarialSettings()
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    item_learning_rate_ratio: float = Field(default=1.0, ge=0)
+    reg: float = Field(default=0.0, ge=0)
+    schedule: Schedule = "constant"
+    warmup_ratio: float = Field(default=0.0, ge=0, lt=1)
+    gradient_clip: float = Field(default=5.0, ge=0)
+    metric: str = "recall_at_20"
+    patience: int = Field(default=3, ge=0)
+    validate_every: int = Field(default=1, ge=1)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the deep score takes part in the stage."""
+        return self.deep_weight > 0 or self.adversarial.weight > 0
+
+
+class Recipe(_Settings):
+    """A whole training run, except data, seed and place.
+
+    Attributes:
+        name: Of the recipe.
+        variants: Names of the variants that were applied.
+        model: Name in ``MODELS``.
+        model_settings: Hyperparameters of the model's own ``Config``.
+        max_history: Longest context in items.
+        validation_queries: Queries scored by the deep head after an epoch; 0 for all.
+        checkpoint_minutes: Minutes between checkpoints within an epoch.
+        log_every: Steps between lines of the log.
+        stage1: The two-sided head, cheaply.
+        stage2: The deep matcher, forked from stage 1.
+    """
+
+    name: str
+    variants: tuple[str, ...] = ()
+    model: str = "nann"
+    model_settings: dict[str, Any] = Field(default_factory=dict)
+    max_history: int = Field(default=50, ge=1)
+    validation_queries: int = Field(default=2000, ge=0)
+    checkpoint_minutes: float = Field(default=5.0, gt=0)
+    log_every: int = Field(default=20, ge=1)
+    stage1: StageSettings = StageSettings()
+    stage2: StageSettings = StageSettings(epochs=0)
+
+
+def load_recipe(
+    name: str, kinds: Sequence[str] = (), assignments: Mapping[str, Any] | None = None
+) -> Recipe:
+    """Read a recipe by name or from a ``.toml`` file and apply its variants and settings.
+
+    Args:
+        name: Name in ``RECIPES``, or the path of a file that ends in ``.toml``.
+        kinds: What the data is like, see ``training.data_kinds``; a variant of one of
+            these names is applied, in the order of the file.
+        assignments: Dotted key to value, applied last; see ``parse_assignments``.
+
+    Raises:
+        UnknownNameError: No such recipe.
+        ConfigError: An unknown key or a wrong value; the message names it.
+
+    Example:
+        >>> load_recipe("matcher", ["unordered"], {"stage2.epochs": 3}).stage2.epochs
+        3
+    """
+    table = _read(name)
+    variants: dict[str, dict[str, Any]] = table.pop("variant", {})
+    applied = [kind for kind in variants if kind in kinds]
+    for kind in applied:
+        table = _merged(table, variants[kind])
+    table |= {"name": Path(name).stem, "variants": applied}
+    for key, value in (assignments or {}).items():
+        _assign(table, key, value)
+    return _validated(table)
+
+
+def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """Parse ``key=value`` texts; a value is read as TOML, or else as plain text.
+
+    Raises:
+        ConfigError: A text without ``=``.
+
+    Example:
+        >>> parse_assignments(["stage2.epochs=3", "model=two_sided", "stage1.reg=0.1"])
+        {'stage2.epochs': 3, 'model': 'two_sided', 'stage1.reg': 0.1}
+    """
+    parsed = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: expected key=value, for instance stage2.epochs=3")
+        parsed[key.strip()] = _value(value.strip())
+    return parsed
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _read(name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(name))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"recipe {name}: not valid TOML: {error}") from error
+
+
+def _text(name: str) -> str:
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise NotFoundError(f"no such recipe file: {name}")
+        return path.read_text(encoding="utf-8")
+    if name not in RECIPES:
+        raise UnknownNameError(unknown_name("recipe", name, RECIPES))
+    return resources.files("training.recipes").joinpath(RECIPES[name]).read_text("utf-8")
+
+
+def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with the values of ``change``, tables merged."""
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = (
+            _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        )
+    return merged
+
+
+def _assign(table: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key, making tables on the way."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"setting {key!r}: {parent!r} is a value, not a table")
+    table[last] = value
+
+
+def _validated(table: dict[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"unknown recipe setting {key!r}{_near(key)}") from error
+        raise ConfigError(f"recipe setting {key!r}: {first['msg']}") from error
+
+
+def _near(key: str) -> str:
+    near = difflib.get_close_matches(key, setting_names(), n=1)
+    return f": did you mean {near[0]!r}?" if near else ""
+
+
+def setting_names(model: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
+    """Return the dotted names of all settings.
+
+    Example:
+        >>> "stage2.adversarial.rho" in setting_names()
+        True
+    """
+    names = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += setting_names(kind, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names

@@ -1,0 +1,18 @@
+"""Where the negatives of a training step come from: one file per sampler, one line here."""
+
+from __future__ import annotations
+
+from vizsla.registry import Registry
+
+__all__ = ["SAMPLERS"]
+
+SAMPLERS = Registry(
+    "sampler",
+    {
+        "uniform": "training.samplers.uniform:UniformSampler",
+        "popularity": "training.samplers.popularity:PopularitySampler",
+        "in-batch": "training.samplers.in_batch:InBatchSampler",
+        "dns": "training.samplers.dns:DynamicSampler",
+        "bns": "training.samplers.bns:BayesianSampler",
+    },
+)

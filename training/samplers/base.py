@@ -1,0 +1,131 @@
+"""The one interface of all negative samplers.
+
+Shapes: **P** positives of a batch, **S** negatives, **C** candidates, **U** users, **N** items.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from training.data import Ragged, Split
+from training.seen_items import SeenItems
+
+__all__ = ["Negatives", "SampleRequest", "Sampler", "SamplerData", "SamplerSettings", "ScoreFn"]
+
+ScoreFn = Callable[[Tensor], Tensor]
+"""Scores items for the P positives' users: ``(S,)`` shared or ``(P, S)`` own items to ``(P, S)``."""
+
+
+class SamplerSettings(BaseModel):
+    """Base of every sampler's own settings; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerData:
+    """What samplers know about the training data.
+
+    Attributes:
+        train: U rows of item numbers.
+        seen: The same rows, ready for lookups.
+        item_counts: ``(N,)`` int64 training interactions of each item.
+        seed: For choices made once when a sampler is built, such as a prior's held-out pairs.
+    """
+
+    train: Ragged
+    seen: SeenItems
+    item_counts: Tensor
+    seed: int = 0
+
+    @classmethod
+    def from_split(cls, split: Split, seed: int = 0) -> SamplerData:
+        """Read the training part of a split."""
+        counts = torch.from_numpy(split.item_counts())
+        return cls(split.train, SeenItems(split.train, split.n_items), counts, seed)
+
+    @property
+    def n_items(self) -> int:
+        """Number of items N."""
+        return len(self.item_counts)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """The positives of one batch.
+
+    Attributes:
+        users: ``(P,)`` int64, row of the user in the training data.
+        positives: ``(P,)`` int64 item numbers.
+        score: Scores items for these users, without gradients; only hard samplers call it.
+    """
+
+    users: Tensor
+    positives: Tensor
+    score: ScoreFn
+
+
+@dataclass(frozen=True, slots=True)
+class Negatives:
+    """Items to push down.
+
+    Attributes:
+        item_nums: ``(S,)`` int64 shared by all positives, or ``(P, S)`` int64.
+        log_q: Like ``item_nums``, float32: log probability of one draw.
+        weight: ``(P, S)`` float32, at least 0; 0 = no negative (an accidental hit, an item
+            the user has, or nothing left to draw).  A place of weight above 0 never holds
+            an item of that user.
+        stats: What the draw was like, averaged over the batch: ``masked_ratio``, and for
+            hard samplers ``info`` and ``unbias``.
+    """
+
+    item_nums: Tensor
+    log_q: Tensor
+    weight: Tensor
+    stats: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all positives have the same items."""
+        return self.item_nums.ndim == 1
+
+
+class Sampler(ABC):
+    """Draws negatives for a batch of positives; all randomness comes from one generator.
+
+    Args:
+        data: The training data.
+        settings: An instance of the class's ``Settings``.
+        generator: Source of randomness; its state is all the state a sampler has.
+    """
+
+    Settings: ClassVar[type[SamplerSettings]] = SamplerSettings
+
+    def __init__(
+        self, data: SamplerData, settings: SamplerSettings, generator: torch.Generator
+    ) -> None:
+        self.data = data
+        self.generator = generator
+
+    @abstractmethod
+    def sample(self, request: SampleRequest, n_negatives: int) -> Negatives:
+        """Draw ``n_negatives`` items, shared by the batch or for each positive."""
+
+    @abstractmethod
+    def log_q(self, item_nums: Tensor) -> Tensor:
+        """Return the log probability of one draw of items of any shape, float32."""
+
+    def shared(self, request: SampleRequest, item_nums: Tensor) -> Negatives:
+        """Make shared negatives, masked where a user has the item."""
+        hits = self.data.seen.contains_shared(request.users, item_nums)
+        hits |= request.positives[:, None] == item_nums
+        masked_ratio = float(hits.float().mean()) if hits.numel() else 0.0
+        stats = {"masked_ratio": masked_ratio}
+        return Negatives(item_nums, self.log_q(item_nums), (~hits).float(), stats)
