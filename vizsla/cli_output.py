@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-import numpy as np
 from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import (
@@ -47,10 +48,12 @@ __all__ = [
 PIPE_WIDTH = 160
 LINE_EVERY_S = 10.0
 
-console = Console(markup=False, highlight=False, emoji=False)
+_plain_console = partial(Console, markup=False, highlight=False, emoji=False)
+
+console = _plain_console()
 """Results, on stdout."""
 
-err_console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+err_console = _plain_console(stderr=True)
 """Progress and remarks, on stderr."""
 
 
@@ -78,13 +81,14 @@ def print_table(
         note: A line below the table.
     """
     kept = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left", title_style="bold", caption_justify="left")
+    table = Table()
     for place, heading in enumerate(columns):
         numeric = bool(kept) and all(_is_number(row[place]) for row in kept)
         table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in kept:
         table.add_row(*map(_cell, row))
-    console.print(table, width=None if console.is_terminal else PIPE_WIDTH)
+    console.print(title, style="bold", soft_wrap=True)
+    (console if console.is_terminal else _plain_console(width=PIPE_WIDTH)).print(table)
     if note:
         console.print(note, soft_wrap=True)
 
@@ -140,6 +144,13 @@ def format_duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+@runtime_checkable
+class _Array(Protocol):
+    """NumPy arrays and scalars, without importing NumPy for commands that need none."""
+
+    def tolist(self) -> object: ...
 
 
 class _Rate(ProgressColumn):
@@ -221,19 +232,17 @@ class _Lines:
 
 
 def _is_number(value: object) -> bool:
-    return value is None or (
-        isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    )
+    return value is None or (isinstance(value, Real) and not isinstance(value, bool))
 
 
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    if isinstance(value, bool | np.bool_):
+    if type(value).__name__ in {"bool", "bool_"}:  # also NumPy's, which is no bool
         return "yes" if value else "no"
-    if isinstance(value, int | np.integer):
-        return f"{value:,}"
-    if isinstance(value, float | np.floating):
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    if isinstance(value, Real):
         number = float(value)
         return f"{number:,.0f}" if abs(number) >= 10000 else f"{number:.4g}"
     return str(value)
@@ -243,7 +252,7 @@ def _plain(value: object) -> object:
     """Turn what JSON does not know into what it knows."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, _Array):
         return value.tolist()
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)

@@ -15,10 +15,10 @@ from safetensors.numpy import load_file
 from vizsla.bundles.layout import (
     GOLDEN_FILE,
     GRAPH_DIR,
-    ITEM_COLUMNS,
     ITEMS_FILE,
     VECTORS_FILE,
     WEIGHTS_FILE,
+    items_problem,
 )
 from vizsla.contracts.bundle import GoldenRequest, Manifest
 from vizsla.errors import CorruptArtifactError, DataError
@@ -51,9 +51,9 @@ class Bundle:
             table = pq.read_table(self.path / ITEMS_FILE)
         except (pa.ArrowException, OSError) as error:
             raise CorruptArtifactError(f"{self.path / ITEMS_FILE}: {_one_line(error)}") from None
-        missing = [name for name in ITEM_COLUMNS if name not in table.column_names]
-        if missing:
-            raise CorruptArtifactError(f"{self.path / ITEMS_FILE}: no column {missing[0]!r}")
+        problem = items_problem(table, self.manifest.n_items)
+        if problem:
+            raise CorruptArtifactError(f"{self.path / ITEMS_FILE}: {problem}")
         return table
 
     @cached_property

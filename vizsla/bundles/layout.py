@@ -7,6 +7,9 @@ import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+import pyarrow as pa
+from pyarrow import types
+
 __all__ = [
     "GOLDEN_FILE",
     "GRAPH_DIR",
@@ -21,6 +24,7 @@ __all__ = [
     "canonical",
     "content_hash",
     "is_safe_name",
+    "items_problem",
     "manifest_hash",
 ]
 
@@ -67,6 +71,22 @@ def is_safe_name(name: str) -> bool:
     parts_ok = bool(path.parts) and not {".", ".."} & set(path.parts)
     text_ok = name == str(path) and "\\" not in name and name.isprintable()
     return parts_ok and text_ok and not path.is_absolute() and name != MANIFEST_FILE
+
+
+def items_problem(items: pa.Table, n_items: int) -> str | None:
+    """Return what is wrong with an item table of ``n_items`` rows, or None."""
+    missing = [name for name in ITEM_COLUMNS if name not in items.column_names]
+    if missing:
+        return f"no column {missing[0]!r}"
+    if items.num_rows != n_items:
+        return f"{items.num_rows} rows, not {n_items}"
+    ids, nums = items.column("item_id"), items.column("item_num")
+    if not (types.is_string(ids.type) or types.is_large_string(ids.type)):
+        return f"item_id holds {ids.type}, not strings"
+    if not types.is_integer(nums.type) or ids.null_count or nums.null_count:
+        return "item_num must be integers, and neither it nor item_id may be null"
+    in_order: bool = nums.to_pylist() == list(range(n_items))
+    return None if in_order else "item_num is not the row number"
 
 
 def _hash_without(fields: Mapping[str, object], left_out: set[str]) -> str:

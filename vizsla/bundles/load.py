@@ -176,11 +176,6 @@ def _check_hashes(folder: Path, manifest: Manifest) -> None:
 def _check_contents(bundle: Bundle) -> None:
     """What the files hold fits together, whatever their hashes say."""
     manifest = bundle.manifest
-    items = bundle.items
-    if items.num_rows != manifest.n_items:
-        _mixed(bundle, ITEMS_FILE, f"{items.num_rows} items, not {manifest.n_items}")
-    if not np.array_equal(items.column("item_num").to_numpy(), np.arange(manifest.n_items)):
-        _corrupt(bundle.path / ITEMS_FILE, "item_num is not the row number")
     if bundle.vocabulary.content_hash != manifest.vocab_hash:
         _mixed(bundle, ITEMS_FILE, "its vocabulary is not the one of the manifest (vocab_hash)")
     if manifest.files[VECTORS_FILE].sha256 != manifest.vectors_hash:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -23,7 +22,6 @@ from vizsla.bundles.bundle import Bundle
 from vizsla.bundles.layout import (
     GOLDEN_FILE,
     GRAPH_DIR,
-    ITEM_COLUMNS,
     ITEMS_FILE,
     MANIFEST_FILE,
     VECTORS_FILE,
@@ -31,6 +29,7 @@ from vizsla.bundles.layout import (
     canonical,
     content_hash,
     is_safe_name,
+    items_problem,
     manifest_hash,
 )
 from vizsla.bundles.load import load
@@ -173,12 +172,16 @@ def _check_parts(parts: BundleParts) -> None:
     vectors = parts.item_vectors
     if vectors.ndim != 2 or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
         raise ContractError("item_vectors of a bundle must be a finite (N, D) float32 array")
-    missing = [name for name in ITEM_COLUMNS if name not in parts.items.column_names]
-    if missing:
-        raise ContractError(f"items of a bundle need the column {missing[0]!r}")
-    rows = parts.items.column("item_num").to_numpy()
-    if not np.array_equal(rows, np.arange(len(vectors))):
-        raise ContractError("items of a bundle must be in row order, one for each vector")
+    problem = items_problem(parts.items, len(vectors))
+    if problem:
+        raise ContractError(f"items of a bundle: {problem}")
+    for request in parts.golden:
+        if len(request.scores) != len(request.item_ids) or not np.isfinite(request.scores).all():
+            raise ContractError("a golden request needs one finite score for each of its items")
+    try:
+        canonical({"a": parts.recipe_settings, "b": parts.model.config, "c": parts.dataset.split})
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"settings in a bundle must be plain JSON: {error}") from None
 
 
 def _write_files(folder: Path, parts: BundleParts) -> None:
@@ -203,7 +206,7 @@ def _publish(parent: Path, staging: Path, manifest: Manifest) -> Bundle:
 
 
 def _sealed(manifest: Manifest) -> tuple[bytes, str]:
-    fields = json.loads(manifest.model_dump_json())
+    fields = manifest.model_dump(mode="json")
     try:
         fields["content_hash"] = content_hash(fields)
         fields["manifest_hash"] = manifest_hash(fields)
