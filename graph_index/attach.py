@@ -1,0 +1,149 @@
+"""A bundle gets its index, and opens with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from graph_index import storage
+from graph_index.backends import BACKENDS
+from graph_index.backends.exhaustive import ExhaustiveRetriever
+from graph_index.build import BuildProgress, build_graph, default_entry_points
+from graph_index.check import graph_report
+from graph_index.graph import Graph
+from graph_index.settings import BuildSettings, SearchSettings
+from vizsla.bundles import Bundle, derive
+from vizsla.clock import Clock, SystemClock
+from vizsla.contracts.index import IndexManifest, Retriever
+from vizsla.errors import CorruptArtifactError
+
+__all__ = ["build_index", "has_index", "load_graph", "open_retriever", "search_settings"]
+
+_BACKEND = "graph"
+_FOLDER = "graph"
+
+
+def build_index(
+    bundle: Bundle,
+    parent_dir: Path,
+    settings: BuildSettings | None = None,
+    seed: int = 0,
+    *,
+    search: SearchSettings | None = None,
+    clock: Clock | None = None,
+    progress: BuildProgress | None = None,
+) -> Bundle:
+    """Write a new bundle: the given one with a graph over its item vectors.
+
+    Args:
+        bundle: With or without a graph; it is not changed.
+        parent_dir: The new bundle becomes a directory in it, named by its content hash.
+        settings: How to build; None for the defaults.
+        seed: Equal seeds give equal graphs.
+        search: Defaults of a search to store with it; None for the measured ones.
+        clock: For the build time and ``created_at``; None for the machine's.
+        progress: See ``graph_index.build.BuildProgress``.
+
+    Returns:
+        The new bundle, its ``parent`` the given one's content hash.
+
+    Raises:
+        DataError: The item vectors hold a NaN or an infinity.
+    """
+    clock = clock or SystemClock()
+    settings = settings or BuildSettings()
+    vectors = bundle.item_vectors()
+    start_s = clock.monotonic_s()
+    graph = build_graph(vectors, settings, seed, progress=progress)
+    build_s = round(clock.monotonic_s() - start_s, 3)
+    manifest = IndexManifest(
+        backend=_BACKEND,
+        n_items=graph.n_items,
+        max_degree=graph.max_degree,
+        ef_construction=settings.ef_construction,
+        n_entry_points=len(graph.entry_points),
+        vocab_hash=bundle.manifest.vocab_hash,
+        vectors_hash=bundle.manifest.vectors_hash,
+        seed=seed,
+        build_s=build_s,
+        report=graph_report(graph, vectors),
+        search=(search or SearchSettings()).model_dump(),
+    )
+    return _derive(bundle, parent_dir, graph, manifest, clock)
+
+
+def open_retriever(
+    bundle: Bundle, settings: SearchSettings | None = None, *, clock: Clock | None = None
+) -> Retriever:
+    """Open the bundle's index; without one, a retriever that scores everything.
+
+    Args:
+        bundle: A loaded bundle.
+        settings: Defaults of a search; None for those stored with the index.
+        clock: For deadlines and times; None for the machine's.
+
+    Raises:
+        CorruptArtifactError: The index cannot be read or is broken.
+        IncompatibleArtifactError: The index belongs to other items or vectors.
+        UnknownNameError: The index was made by a backend that is not installed.
+    """
+    vectors = bundle.item_vectors()
+    if bundle.graph_dir is None:
+        return ExhaustiveRetriever(vectors, settings, clock=clock)
+    graph, manifest = load_graph(bundle)
+    chosen = settings or search_settings(manifest)
+    retriever: Retriever = BACKENDS.load(manifest.backend).from_graph(
+        graph, vectors, chosen, clock=clock
+    )
+    return retriever
+
+
+def has_index(bundle: Bundle, settings: BuildSettings, seed: int) -> bool:
+    """Return whether the bundle's index is the one that these settings would build."""
+    manifest = bundle.manifest.index
+    if manifest is None:
+        return False
+    most = settings.n_entry_points or default_entry_points(manifest.n_items)
+    return (
+        manifest.backend == _BACKEND
+        and (manifest.max_degree, manifest.ef_construction, manifest.seed)
+        == (settings.max_degree, settings.ef_construction, seed)
+        # k-means may leave fewer distinct medoids than asked
+        and most // 2 <= manifest.n_entry_points <= most
+    )
+
+
+def load_graph(bundle: Bundle) -> tuple[Graph, IndexManifest]:
+    """Load the bundle's graph and check that it belongs to the bundle's items and vectors.
+
+    Raises:
+        CorruptArtifactError: There is none, or it is broken.
+        IncompatibleArtifactError: It belongs to other items or vectors.
+    """
+    if bundle.graph_dir is None:
+        raise CorruptArtifactError(f"{bundle.path} has no index; run: vizsla index build")
+    return storage.load(
+        bundle.graph_dir,
+        vocab_hash=bundle.manifest.vocab_hash,
+        vectors_hash=bundle.manifest.vectors_hash,
+    )
+
+
+def search_settings(manifest: IndexManifest) -> SearchSettings:
+    """Return the search settings stored with an index, defaults where it has none."""
+    known = {
+        name: manifest.search[name]
+        for name in SearchSettings.model_fields
+        if name in manifest.search
+    }
+    return SearchSettings(**known)
+
+
+def _derive(
+    bundle: Bundle, parent_dir: Path, graph: Graph, manifest: IndexManifest, clock: Clock
+) -> Bundle:
+    with TemporaryDirectory(prefix="vizsla-index-") as name:
+        folder = Path(name) / _FOLDER
+        storage.save(folder, graph, manifest)
+        files = {f"{_FOLDER}/{file}": folder / file for file in storage.FILES}
+        return derive(bundle, parent_dir, files=files, index=manifest, clock=clock)

@@ -1,0 +1,16 @@
+"""Ways to search a catalogue; each is one file here and one line in ``BACKENDS``."""
+
+from __future__ import annotations
+
+from vizsla.registry import Registry
+
+__all__ = ["BACKENDS"]
+
+BACKENDS = Registry(
+    "index backend",
+    {
+        "exhaustive": "graph_index.backends.exhaustive:ExhaustiveRetriever",
+        "graph": "graph_index.backends.graph:GraphRetriever",
+    },
+)
+"""Name to retriever class; each class opens with ``from_graph(graph, item_vectors, settings)``."""

@@ -1,0 +1,113 @@
+"""The scorer as the search sees it: one batch's state, checked answers, counted time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vizsla.clock import Clock
+from vizsla.contracts.index import ProxyScorer, Query, Scorer
+from vizsla.errors import ContractError
+
+__all__ = ["Scoring"]
+
+_MICROSECONDS = 1e6
+
+
+class Scoring:
+    """One batch of queries under a scorer.
+
+    Args:
+        scorer: Scores items of a catalogue of ``n_items``.
+        queries: The batch of B queries; their state is computed here, once.
+        clock: For deadlines and times.
+        n_items: Items of the index; the scorer must have as many.
+
+    Attributes:
+        n_queries: B.
+        n_proxy_scored: Dot products computed per query so far.
+
+    Raises:
+        ContractError: The scorer was made for another number of items.
+    """
+
+    def __init__(
+        self, scorer: Scorer, queries: Sequence[Query], clock: Clock, n_items: int
+    ) -> None:
+        if scorer.n_items != n_items:
+            raise ContractError(f"the scorer has {scorer.n_items} items, the index {n_items}")
+        self.n_queries = len(queries)
+        self.n_proxy_scored = 0
+        self._scorer = scorer
+        self._clock = clock
+        self._parts_s = dict.fromkeys(("state", "seed", "score"), 0.0)
+        self._started_s = clock.monotonic_s()
+        with self._timed("state"):
+            self._state: Any = scorer.user_state(queries)
+
+    def late(self, deadline_s: float) -> bool:
+        """Return whether the deadline has come."""
+        return self._clock.monotonic_s() >= deadline_s
+
+    def score(
+        self, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Score candidates in one call.
+
+        Raises:
+            ContractError: The scorer returned the wrong length, a NaN or an infinity.
+        """
+        with self._timed("score"):
+            scores = np.asarray(
+                self._scorer.score(self._state, query_of, item_nums), dtype=np.float32
+            )
+        if scores.shape != item_nums.shape:
+            raise ContractError(
+                f"the scorer returned shape {scores.shape} for {len(item_nums)} candidates"
+            )
+        if not np.isfinite(scores).all():
+            worst = int(item_nums[np.argmin(np.isfinite(scores))])
+            raise ContractError(f"the scorer returned NaN or infinity, first for item {worst}")
+        return scores
+
+    def proxy_scores(self, item_vectors: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return ``(B, N)`` proxy scores by one matrix product, or None without a proxy.
+
+        Raises:
+            ContractError: The proxy has a wrong shape, or a NaN or infinity.
+        """
+        if not isinstance(self._scorer, ProxyScorer):
+            return None
+        with self._timed("seed"):
+            proxy = np.asarray(self._scorer.proxy(self._state), np.float32)
+            expected = (self.n_queries, item_vectors.shape[1])
+            if proxy.shape != expected or not np.isfinite(proxy).all():
+                raise ContractError(
+                    f"the proxy must be {expected} finite, it is {proxy.shape} with "
+                    f"{int(np.count_nonzero(~np.isfinite(proxy)))} values that are not"
+                )
+            self.n_proxy_scored = len(item_vectors)
+            scores: NDArray[np.float32] = proxy @ item_vectors.T
+            return scores
+
+    def seeding(self) -> AbstractContextManager[None]:
+        """Count the time of a ``with`` block as ``seed``."""
+        return self._timed("seed")
+
+    def parts_us(self) -> dict[str, int]:
+        """Return microseconds per part so far; what nothing else claims is bookkeeping."""
+        total = self._clock.monotonic_s() - self._started_s
+        parts = self._parts_s | {"bookkeeping": total - sum(self._parts_s.values())}
+        return {name: max(0, round(seconds * _MICROSECONDS)) for name, seconds in parts.items()}
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        start = self._clock.monotonic_s()
+        try:
+            yield
+        finally:
+            self._parts_s[part] += self._clock.monotonic_s() - start

@@ -1,0 +1,57 @@
+"""Settings of building and searching a graph, with the defaults that were measured."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["BuildSettings", "SearchSettings"]
+
+
+class BuildSettings(BaseModel):
+    """How to build a graph.
+
+    Attributes:
+        max_degree: Columns M of the neighbour table. 16 to 32 serve up to millions of
+            items; every expanded item costs up to M deep scores.
+        ef_construction: Beam of the build; quality and build time grow with it.
+        n_entry_points: Entry items; None takes about ``5 * sqrt(N)``.
+        kmeans_iterations: Lloyd steps that place the entry items.
+        n_threads: Threads of the build. More than one is faster and makes the graph
+            depend on scheduling: two builds are then equally good, not equal.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_degree: int = Field(default=32, ge=4, le=512)
+    ef_construction: int = Field(default=100, ge=8, le=4096)
+    n_entry_points: int | None = Field(default=None, ge=1)
+    kmeans_iterations: int = Field(default=10, ge=1, le=1000)
+    n_threads: int = Field(default=1, ge=1)
+
+
+class SearchSettings(BaseModel):
+    """How to search, where the caller's ``SearchOptions`` leave it open.
+
+    Attributes:
+        beam_width: Items kept between rounds; at least ``k`` is always kept.
+        entry_width: Scored entries that are expanded in the first round.
+        max_rounds: Rounds after the entries; yields only when fewer than ``k`` items
+            were found.
+        proxy_seeds: Entries chosen by the scorer's proxy where it has one; 0 for none.
+        entry_points_with_proxy: 1 scores the entry set too when there are proxy seeds.
+        exhaustive_below: ``auto`` scores everything when at most this many items may be
+            returned.
+        chunk_items: Items per scoring call of an exhaustive search.
+        max_lockstep: Queries that are walked together.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    beam_width: int = Field(default=200, ge=1)
+    entry_width: int = Field(default=50, ge=1)
+    max_rounds: int = Field(default=3, ge=0)
+    proxy_seeds: int = Field(default=500, ge=0)
+    entry_points_with_proxy: int = Field(default=0, ge=0, le=1)
+    exhaustive_below: int = Field(default=8000, ge=0)
+    chunk_items: int = Field(default=8192, ge=1)
+    max_lockstep: int = Field(default=32, ge=1)
