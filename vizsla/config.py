@@ -28,6 +28,7 @@ __all__ = [
     "ServingSettings",
     "Settings",
     "TelemetrySettings",
+    "export_environment",
     "load_settings",
     "resolve_settings",
     "setting_fields",
@@ -80,6 +81,15 @@ class ServingSettings(_Section):
         default=64,
         ge=1,
         description="Requests worked on at once per process; more are shed with 503.",
+    )
+    search_threads: int = Field(
+        default=2,
+        ge=1,
+        le=256,
+        description="Searches that run at once per process; the others wait.",
+    )
+    scorer_threads: int = Field(
+        default=1, ge=1, le=256, description="Threads that torch uses within one search."
     )
     drain_timeout_s: float = Field(
         default=10.0, ge=0, le=600, description="Time for requests in flight to finish at shutdown."
@@ -206,6 +216,14 @@ def resolve_settings(
 def use_config_file(path: Path) -> None:
     """Make a file the default of this context; the command line's ``--config``."""
     _chosen_file.set(path)
+
+
+def export_environment(variables: Mapping[str, str]) -> None:
+    """Set variables that a library reads when it is imported, here and in child processes.
+
+    Ray's switches are derived from our settings this way, so that nobody sets them by hand.
+    """
+    os.environ.update(variables)
 
 
 def setting_fields() -> dict[str, tuple[type[BaseModel], str]]:

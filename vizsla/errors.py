@@ -5,7 +5,10 @@
     VizslaError                      500  exit 1
     |- UsageError                    400  exit 2   the caller's argument is wrong
     |  |- InvalidRequestError        422  exit 2   a request field is wrong; carries where
+    |  |  `- MalformedBodyError      400  exit 2   the body is not JSON at all
     |  |- PayloadTooLargeError       413  exit 2   send less at once
+    |  |- UnsupportedMediaTypeError  415  exit 2   send JSON, and say so
+    |  |- MethodNotAllowedError      405  exit 2   use the method the route has
     |  `- UnknownNameError           400  exit 2   no such model, recipe, dataset, ...
     |- NotFoundError                 404  exit 5   no such item, user, bundle, file
     |- ConfigError                   500  exit 3   fix the settings
@@ -25,7 +28,7 @@ that an error survives the way between processes.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 __all__ = [
     "ArtifactError",
@@ -37,22 +40,30 @@ __all__ = [
     "FieldProblem",
     "IncompatibleArtifactError",
     "InvalidRequestError",
+    "MalformedBodyError",
+    "MethodNotAllowedError",
     "NotFoundError",
     "NotPublishableError",
     "OverloadedError",
     "PayloadTooLargeError",
     "TrainingError",
     "UnknownNameError",
+    "UnsupportedMediaTypeError",
     "UsageError",
     "VizslaError",
 ]
 
 
 class FieldProblem(NamedTuple):
-    """One wrong field of a request: where it is, and what is wrong with it."""
+    """One wrong field of a request: where it is, and what is wrong with it.
+
+    ``pointer`` is a JSON pointer into the body (RFC 6901), or the name of the header,
+    path or query parameter that ``location`` says.
+    """
 
     pointer: str
     detail: str
+    location: Literal["body", "header", "path", "query"] = "body"
 
 
 class VizslaError(Exception):
@@ -84,11 +95,31 @@ class InvalidRequestError(UsageError):
         return str(self.args[0])
 
 
+class MalformedBodyError(InvalidRequestError):
+    """The body is not JSON; the message says at which place."""
+
+    status = 400
+
+
 class PayloadTooLargeError(UsageError):
     """The body is larger than the server reads; send less at once."""
 
     status = 413
     slug = "payload-too-large"
+
+
+class UnsupportedMediaTypeError(UsageError):
+    """The body is of a type the route does not read."""
+
+    status = 415
+    slug = "unsupported-media-type"
+
+
+class MethodNotAllowedError(UsageError):
+    """The route exists, the method does not."""
+
+    status = 405
+    slug = "method-not-allowed"
 
 
 class UnknownNameError(UsageError):

@@ -1,0 +1,131 @@
+"""From a bundle on disk to an engine that answers like the one that was trained."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from graph_index.attach import open_retriever
+from serving.adapters.catalogue import BundleCatalogue
+from serving.core.protocols import Engine
+from serving.core.stages.features import encode_features
+from vizsla.bundles import Bundle, load
+from vizsla.config import SearchSettings
+from vizsla.contracts.api import Notice
+from vizsla.contracts.bundle import GoldenRequest
+from vizsla.contracts.index import Mode, ProxyScorer, Query, SearchOptions
+from vizsla.errors import IncompatibleArtifactError
+
+__all__ = ["GOLDEN_TOLERANCE", "ScorerLoader", "deep_scorer_loader", "open_engine", "replay_golden"]
+
+GOLDEN_TOLERANCE = 1e-4
+WARM_UPS = 3
+
+ScorerLoader = Callable[[Bundle], ProxyScorer]
+
+_log = logging.getLogger("vizsla.serving")
+
+
+def deep_scorer_loader(threads: int) -> ScorerLoader:
+    """Return what builds the scorer of the registered model that a bundle names.
+
+    Args:
+        threads: Of torch, within one search, for the whole process.
+    """
+
+    def load_deep_scorer(bundle: Bundle) -> ProxyScorer:
+        import torch
+
+        from vizsla.models.recommender.loading import load_scorer
+
+        torch.set_num_threads(threads)
+        model = bundle.manifest.model
+        return load_scorer(model.name, model.config, bundle.weights())
+
+    return load_deep_scorer
+
+
+def open_engine(path: Path, search: SearchSettings, load_scorer: ScorerLoader) -> Engine:
+    """Load and verify a bundle, replay its golden requests and warm it up.
+
+    Args:
+        path: A bundle directory, or a run directory with ``latest_bundle``.
+        search: Bounds of the walk.
+        load_scorer: Builds the scorer.
+
+    Raises:
+        ArtifactError: The bundle is damaged, or its scorer does not answer as it did when
+            the bundle was written.
+    """
+    bundle = load(path)
+    engine = Engine(
+        manifest=bundle.manifest,
+        catalogue=BundleCatalogue(bundle),
+        scorer=load_scorer(bundle),
+        retriever=open_retriever(bundle),
+        search=_options(search),
+        notices=_notices(bundle),
+    )
+    replay_golden(engine, bundle)
+    _warm_up(engine)
+    return engine
+
+
+def replay_golden(engine: Engine, bundle: Bundle) -> None:
+    """Score the bundle's golden requests and compare.
+
+    Raises:
+        IncompatibleArtifactError: A score is off by more than ``GOLDEN_TOLERANCE``.
+    """
+    for row, golden in enumerate(bundle.golden(), start=1):
+        expected = np.array(golden.scores)
+        actual = _golden_scores(engine, golden)
+        if not np.allclose(actual, expected, rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE):
+            worst = float(np.abs(actual - expected).max())
+            raise IncompatibleArtifactError(
+                f"{bundle.path / 'golden.jsonl'}: line {row}: the scores differ by up to {worst:.2g} "
+                "from those written; weights and vectors do not belong together"
+            )
+
+
+def _golden_scores(
+    engine: Engine, golden: GoldenRequest
+) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    vocabulary = engine.catalogue.vocabulary
+    features = encode_features(engine.manifest.user_features, golden.user_features)
+    query = Query(vocabulary.nums(golden.history), features)
+    nums = vocabulary.nums(golden.item_ids)
+    state = engine.scorer.user_state([query])
+    return engine.scorer.score(state, np.zeros(len(nums), np.int64), nums)
+
+
+def _warm_up(engine: Engine) -> None:
+    """The first searches of a process are slow (memory maps, thread pools); users pay none."""
+    popular = engine.catalogue.by_popularity
+    features = encode_features(engine.manifest.user_features, {})
+    for row in range(min(WARM_UPS, len(popular))):
+        query = Query(popular[row : row + 10], features)
+        engine.retriever.search(engine.scorer, [query], engine.search)
+
+
+def _options(search: SearchSettings) -> SearchOptions:
+    return SearchOptions(
+        mode=Mode(search.mode),
+        beam_width=search.beam_width,
+        entry_width=search.entry_width,
+        max_rounds=search.max_rounds,
+        max_scored=search.max_scored,
+        proxy_seeds=search.proxy_seeds,
+    )
+
+
+def _notices(bundle: Bundle) -> tuple[Notice, ...]:
+    if bundle.manifest.publishable:
+        return ()
+    lost = [check.rival for check in bundle.manifest.gate if not check.met]
+    detail = f"this bundle did not pass its gate: not better than {', '.join(lost) or 'required'}"
+    _log.warning("%s (%s)", detail, bundle.path)
+    return (Notice(code="not_publishable", detail=detail, names=lost),)

@@ -1,0 +1,1 @@
+"""Pure decisions of a request: no web framework, no torch, no clock of its own."""

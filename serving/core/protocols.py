@@ -1,0 +1,105 @@
+"""What the core needs from outside; adapters implement it, tests bring fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vizsla.contracts.api import BundleInfo, Notice
+from vizsla.contracts.bundle import Manifest
+from vizsla.contracts.index import Query, Retriever, Scorer, SearchOptions
+from vizsla.vocabulary import Vocabulary
+
+__all__ = ["Catalogue", "Engine", "Ranker", "UserHistories", "UserRow"]
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """What is stored of a user: item ids, oldest first, and side features."""
+
+    history: tuple[str, ...]
+    features: Mapping[str, str] = field(default_factory=dict)
+
+
+class UserHistories(Protocol):
+    """Rows of known users; users are not in a bundle, so that one can be erased."""
+
+    def find(self, user_id: str) -> UserRow | None:
+        """Return a user's row, or None for an unknown user."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class Catalogue(Protocol):
+    """The items of one bundle."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Item identifiers; the row is the item number."""
+        ...
+
+    @property
+    def n_interactions(self) -> NDArray[np.int64]:
+        """``(N,)`` training interactions per item."""
+        ...
+
+    @property
+    def by_popularity(self) -> NDArray[np.int64]:
+        """``(N,)`` item numbers, most interactions first, ties to the smaller number."""
+        ...
+
+    def attributes(self, item_num: int) -> dict[str, Any]:
+        """Return an item's own columns as JSON values."""
+        ...
+
+
+class Ranker(Protocol):
+    """Orders what retrieval found; a bundle may bring one."""
+
+    def rank(
+        self, query: Query, item_nums: NDArray[np.int64], remaining_s: float
+    ) -> NDArray[np.float32]:
+        """Return ``(K,)`` scores of the items, higher is better."""
+        ...
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything that comes from one bundle; swapped as a whole, never in parts.
+
+    Attributes:
+        manifest: The bundle's own description.
+        catalogue: The items.
+        scorer: The deep matching function.
+        retriever: What searches under it.
+        search: The bounds of every search: beam, rounds, deep scores.
+        notices: Warnings that every answer of this bundle carries.
+        ranker: None where the bundle has none.
+    """
+
+    manifest: Manifest
+    catalogue: Catalogue
+    scorer: Scorer
+    retriever: Retriever
+    search: SearchOptions = field(default_factory=SearchOptions)
+    notices: tuple[Notice, ...] = ()
+    ranker: Ranker | None = None
+
+    @cached_property
+    def info(self) -> BundleInfo:
+        """What answers say they were computed with."""
+        manifest = self.manifest
+        return BundleInfo(
+            content_hash=manifest.content_hash,
+            model=manifest.model.name,
+            dataset=manifest.dataset.name,
+            created_at=manifest.created_at,
+            index=manifest.index.backend if manifest.index else None,
+            publishable=manifest.publishable,
+        )

@@ -1,0 +1,1 @@
+"""What runs the app: uvicorn in this process, or Ray Serve."""

@@ -1,0 +1,105 @@
+"""The app on Ray Serve, on a Ray that this command starts and ends."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from serving.deployments import DEPLOYMENTS
+from serving.hosts.common import Announcer, bind, url_of
+from vizsla.bundles import load
+from vizsla.config import ServingSettings, Settings, export_environment
+
+__all__ = ["ray_environment", "serve_on_ray"]
+
+APP_NAME = "vizsla"
+MIB = 1 << 20
+
+
+def serve_on_ray(
+    settings: Settings, bundle: Path, users_file: Path | None, tell: Callable[[str], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM; requests in flight are finished first.
+
+    The arguments and errors are those of ``serving.hosts.embedded.serve_embedded``.
+    The bundle is verified here too: a replica's refusal would be a traceback in Ray's log.
+    """
+    serving = settings.serving
+    with bind(serving.host, serving.port) as probe:
+        port = probe.getsockname()[1]
+    bundle = load(bundle).path.resolve()
+    users_file = users_file.resolve() if users_file else None
+    export_environment(ray_environment(serving))
+    url = url_of(serving.host, port)
+    with _ray(settings), _signal_to_stop() as stop:
+        _start(settings, port, bundle, users_file)
+        with Announcer(url, lambda: tell(url)):
+            stop.wait()
+        _drain()
+
+
+def ray_environment(serving: ServingSettings) -> dict[str, str]:
+    """Return Ray's variables for our settings; Ray reads them when it is imported."""
+    fast = "1" if serving.ingress == "haproxy" else "0"
+    return {
+        "RAY_SERVE_ENABLE_HA_PROXY": fast,
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": fast,
+        "RAY_SERVE_LOG_TO_STDERR": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+
+
+@contextmanager
+def _ray(settings: Settings) -> Iterator[None]:
+    import ray
+    from ray import serve
+
+    for name in ("ray", "ray.serve"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    ray.init(
+        num_cpus=settings.serving.replicas,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=settings.serving.ray_object_store_mb * MIB,
+        _node_ip_address="127.0.0.1",
+    )
+    try:
+        yield
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+
+
+def _start(settings: Settings, port: int, bundle: Path, users_file: Path | None) -> None:
+    from ray import serve
+
+    build = DEPLOYMENTS.load("ingress")
+    serve.start(http_options={"host": settings.serving.host, "port": port})
+    serve.run(build(settings, bundle, users_file), name=APP_NAME, route_prefix="/")
+
+
+def _drain() -> None:
+    """Delete the app first: its replicas finish their requests while the proxy still answers."""
+    from ray import serve
+
+    serve.delete(APP_NAME)
+
+
+@contextmanager
+def _signal_to_stop() -> Iterator[threading.Event]:
+    stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

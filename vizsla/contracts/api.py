@@ -1,0 +1,342 @@
+"""Seam 5': every body that crosses HTTP, under ``/v1``.
+
+Requests are strict: an unknown field, a number in a string or a NaN is refused and
+named, because a field that is silently ignored is found out weeks later.  Every list
+and string is bounded, so that no accepted request can cost without bound.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from vizsla.contracts.index import Mode, StopReason
+
+__all__ = [
+    "MAX_BATCH",
+    "MAX_EXCLUDED",
+    "MAX_HISTORY",
+    "MAX_ID_LENGTH",
+    "MAX_K",
+    "MAX_TMAX_MS",
+    "BundleInfo",
+    "ColdStart",
+    "Degradation",
+    "Health",
+    "ItemResponse",
+    "Notice",
+    "Problem",
+    "ProblemField",
+    "QueryWork",
+    "Readiness",
+    "RecommendRequest",
+    "RecommendResponse",
+    "RetrieveQuery",
+    "RetrieveRequest",
+    "RetrieveResponse",
+    "RetrieveResult",
+    "ScoredItem",
+]
+
+MAX_K = 1000
+MAX_HISTORY = 1000
+MAX_EXCLUDED = 1000
+MAX_BATCH = 64
+MAX_ID_LENGTH = 256
+MAX_TMAX_MS = 60_000
+MAX_FEATURES = 64
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+FeatureName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
+FeatureValue = Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH)]
+
+History = Annotated[
+    list[Id],
+    Field(
+        min_length=1,
+        max_length=MAX_HISTORY,
+        description="Items the user met, oldest first. Unknown ones are ignored and named in `warnings`.",
+    ),
+]
+Excluded = Annotated[
+    list[Id],
+    Field(max_length=MAX_EXCLUDED, description="Items that must not be in the answer."),
+]
+Features = Annotated[
+    dict[FeatureName, FeatureValue],
+    Field(
+        max_length=MAX_FEATURES,
+        description="Side features of the user, column name to value; they win over stored ones.",
+    ),
+]
+K = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_K,
+        description="Items wanted per query; the setting `serving.default_k` if absent.",
+    ),
+]
+SearchMode = Annotated[
+    Mode,
+    Field(
+        description="`walk` searches the graph, `exhaustive` scores every item, `auto` chooses; "
+        "the setting `search.mode` if absent."
+    ),
+]
+Tmax = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_TMAX_MS,
+        description="Milliseconds the client waits. The best found by then is answered, "
+        "and `degraded` says so. Wins over the header `X-Request-Timeout-Ms`.",
+    ),
+]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class _Who(_Request):
+    """Whom to answer: a known user, a history, or an anonymous visitor's features."""
+
+    user_id: Id | None = Field(default=None, description="A user of the history store.")
+    history: History | None = None
+    user_features: Features | None = None
+    exclude: Excluded = Field(default_factory=list)
+
+    def _named(self) -> list[str]:
+        return [name for name in ("user_id", "history") if getattr(self, name) is not None]
+
+
+class RetrieveQuery(_Who):
+    """One query of a batch."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _require_one_way(self._named(), has_features=self.user_features is not None)
+        return self
+
+
+class RetrieveRequest(_Who):
+    """Top k of the whole catalogue under the deep matching function."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"user_id": "42", "k": 10},
+                {"history": ["50", "181", "258"], "k": 20, "mode": "walk", "tmax": 50},
+                {"queries": [{"user_id": "42"}, {"history": ["50"]}], "k": 5},
+            ]
+        }
+    )
+
+    queries: (
+        Annotated[
+            list[RetrieveQuery],
+            Field(
+                min_length=1,
+                max_length=MAX_BATCH,
+                description="A batch, answered in order; each answer is what it would be alone.",
+            ),
+        ]
+        | None
+    ) = None
+    k: K | None = None
+    mode: SearchMode | None = None
+    exclude_seen: bool = Field(
+        default=False, description="Leave out the items of the user's history."
+    )
+    tmax: Tmax | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        named = self._named() + ["queries"] * (self.queries is not None)
+        _require_one_way(named, has_features=self.user_features is not None)
+        if self.queries is not None and (self.user_features is not None or self.exclude):
+            raise _refused(
+                "in a batch, user_features and exclude belong into each of the queries",
+                ["user_features", "exclude"],
+            )
+        return self
+
+
+class RecommendRequest(_Who):
+    """A slate for one user: retrieve, filter, rank."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"user_id": "42", "k": 10, "tmax": 80},
+                {"history": ["50", "181"], "exclude": ["258"], "k": 5},
+            ]
+        }
+    )
+
+    k: K | None = None
+    mode: SearchMode | None = None
+    exclude_seen: bool = Field(
+        default=True, description="Leave out the items of the user's history."
+    )
+    tmax: Tmax | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _require_one_way(self._named(), has_features=self.user_features is not None)
+        return self
+
+
+def _require_one_way(named: list[str], *, has_features: bool) -> None:
+    if len(named) > 1:
+        raise _refused(f"give only one of {' and '.join(named)}", named)
+    if not named and not has_features:
+        raise _refused(
+            "say whom to answer: user_id or history, or user_features alone for an anonymous visitor",
+            ["user_id"],
+        )
+
+
+def _refused(detail: str, fields: list[str]) -> PydanticCustomError:
+    """Make an error about several fields together; ``ctx["fields"]`` names them."""
+    return PydanticCustomError("fields_together", "{detail}", {"detail": detail, "fields": fields})
+
+
+class ScoredItem(_Answer):
+    """One item of an answer."""
+
+    item_id: str
+    score: float = Field(description="float32; higher is better; comparable within one answer.")
+    rank: int = Field(description="1 is best.")
+
+
+class QueryWork(_Answer):
+    """What one query cost."""
+
+    mode: Mode | Literal["none"] = Field(description="`none`: no search was run.")
+    n_scored: int = Field(description="Deep scores computed.")
+    n_rounds: int = Field(description="Rounds of the walk; 0 when exhaustive.")
+    n_proxy_scored: int = Field(description="Dot products computed to seed the walk.")
+    stopped_by: StopReason | Literal["not_run"]
+    parts_us: dict[str, int] = Field(description="Microseconds per part of the search.")
+
+
+class ColdStart(_Answer):
+    """Why the answer is not personal, and what it rests on instead."""
+
+    reason: Literal["unknown_user", "empty_history", "unknown_items", "anonymous"]
+    source: Literal["context", "popularity"] = Field(
+        description="`context`: the model with the user's features only. "
+        "`popularity`: items by number of interactions, which is then their score."
+    )
+
+
+class Notice(_Answer):
+    """Something the caller should know though the request was answered."""
+
+    code: Literal["unknown_items", "unknown_features", "not_publishable", "too_few_items"]
+    detail: str
+    names: list[str] = Field(default_factory=list, description="The items or features meant.")
+
+
+class Degradation(_Answer):
+    """A stage that answered with less than it should."""
+
+    stage: str
+    fallback: str
+    reason: str
+
+
+class BundleInfo(_Answer):
+    """What the answer was computed with; never a mixture."""
+
+    content_hash: str
+    model: str
+    dataset: str
+    created_at: str
+    index: str | None = Field(description="Backend of the graph, null without one.")
+    publishable: bool
+
+
+class RetrieveResult(_Answer):
+    """The answer to one query."""
+
+    items: list[ScoredItem]
+    work: QueryWork
+    cold_start: ColdStart | None = None
+    warnings: list[Notice] = Field(default_factory=list)
+
+
+class RetrieveResponse(_Answer):
+    """Answers in the order of the queries; exactly one when there was no batch."""
+
+    request_id: str
+    bundle: BundleInfo
+    results: list[RetrieveResult]
+    degraded: list[Degradation] = Field(default_factory=list)
+    warnings: list[Notice] = Field(default_factory=list)
+
+
+class RecommendResponse(_Answer):
+    """A slate."""
+
+    request_id: str
+    bundle: BundleInfo
+    items: list[ScoredItem]
+    work: QueryWork
+    ranked_by: Literal["ranker", "retrieval"] = Field(
+        description="`retrieval`: the bundle has no ranker, or it was late; the order is the matcher's."
+    )
+    cold_start: ColdStart | None = None
+    degraded: list[Degradation] = Field(default_factory=list)
+    warnings: list[Notice] = Field(default_factory=list)
+
+
+class ItemResponse(_Answer):
+    """What the bundle knows of an item."""
+
+    item_id: str
+    n_interactions: int
+    attributes: dict[str, Any] = Field(description="The item's own columns.")
+
+
+class Health(_Answer):
+    """The process is alive."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(_Answer):
+    """Whether requests are answered now, and with what."""
+
+    status: Literal["starting", "ready", "draining", "stopped"]
+    bundle: BundleInfo | None = None
+    n_items: int = 0
+    n_users: int = 0
+    warnings: list[Notice] = Field(default_factory=list)
+
+
+class ProblemField(_Answer):
+    """One wrong field."""
+
+    location: Literal["body", "header", "path", "query"] = "body"
+    pointer: str = Field(description="JSON pointer into the body (RFC 6901), or the name.")
+    detail: str
+
+
+class Problem(_Answer):
+    """An error, as in RFC 9457."""
+
+    type: str = Field(description="Path of the page that explains this kind of error.")
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="The request id.")
+    errors: list[ProblemField] = Field(default_factory=list)
