@@ -1,0 +1,1 @@
+"""The parts of ``vizsla evaluate``: systems, their lists, the curve, the report."""
