@@ -39,6 +39,7 @@ class StopFlag:
         self.is_set = False
 
     def __call__(self) -> bool:
+        """Return whether the flag is set."""
         return self.is_set
 
 

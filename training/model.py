@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from training.data import EncodedFeatures, Ragged, Split
 from training.recipe import Recipe
+from vizsla.contracts.features import Order
 from vizsla.models import MODELS
 from vizsla.models.recommender.base import Matcher
 from vizsla.models.recommender.loading import build_matcher
@@ -29,13 +30,17 @@ class ReadsItemFeatures(Protocol):
         """Take the items' codes: ``(N, F)``, and one ragged column per multi-valued one."""
 
 
-def data_kinds(split: Split) -> tuple[str, ...]:
-    """Name what the data is like: ``ordered`` or ``unordered``, ``small`` or ``large``.
+def data_kinds(order: Order, n_items: int) -> tuple[str, ...]:
+    """Name what the data is like; recipes have variants by these names.
 
-    Recipes have variants by these names.
+    Example:
+        >>> data_kinds("none", 1_000)
+        ('unordered', 'small')
     """
-    order = "unordered" if split.order == "none" else "ordered"
-    return (order, "large" if split.n_items > LARGE_ITEMS else "small")
+    return (
+        "unordered" if order == "none" else "ordered",
+        "large" if n_items > LARGE_ITEMS else "small",
+    )
 
 
 def model_config(recipe: Recipe, split: Split) -> dict[str, Any]:

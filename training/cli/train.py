@@ -1,0 +1,97 @@
+"""``vizsla train``: train a matcher by a recipe and export it as a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.determinism import StopFlag, stop_on_interrupt
+from training.pipeline import TrainedRun, TrainRequest, train_bundle
+from training.recipe import parse_assignments
+from vizsla.cli_output import format_duration, print_json, print_table, say
+from vizsla.config import load_settings
+from vizsla.datasets import resolve
+
+__all__ = ["train"]
+
+INTERRUPTED = 130
+SHOWN = ("recall_at_10", "recall_at_20", "recall_at_50", "ndcg_at_20")
+LABELS = {
+    "matcher": "matcher (deep)",
+    "two_sided_head": "its two-sided head",
+    "two_sided_model": "two-sided model alone",
+    "cooccurrence": "item-item counting",
+}
+
+
+def train(
+    data: Annotated[str, typer.Option(help="Dataset name, or its directory.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    recipe: Annotated[str, typer.Option(help="Recipe name, or a .toml file.")] = "matcher",
+    seed: Annotated[int, typer.Option(min=0, help="Fixes everything random.")] = 0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Recipe setting, e.g. stage2.epochs=3.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again in this folder.")] = False,
+    warm_start: Annotated[
+        Path | None, typer.Option(help="Take stage 1 from another run's folder.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help="Torch threads; 0: one per core.")] = 0,
+    home: Annotated[Path | None, typer.Option(help="Vizsla's home folder.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+) -> None:
+    """Train a deep matcher, compare it with simpler models, and export it as a bundle.
+
+    Ctrl-C saves a checkpoint; the same command with --resume goes on to the same weights.
+    """
+    flag = StopFlag()
+    request = TrainRequest(
+        recipe=recipe,
+        dataset_dir=resolve(data, home or load_settings().home),
+        out=out,
+        seed=seed,
+        assignments=parse_assignments(settings or []),
+        threads=threads,
+        resume=resume,
+        fresh=fresh,
+        warm_start=warm_start,
+        should_stop=flag,
+    )
+    with stop_on_interrupt(flag):
+        run = train_bundle(request)
+    if run is None:
+        say(
+            f"stopped; a checkpoint is in {out / 'checkpoint'}: go on with the same command and --resume"
+        )
+        raise typer.Exit(INTERRUPTED)
+    _show(run, out, as_json=as_json)
+
+
+def _show(run: TrainedRun, out: Path, *, as_json: bool) -> None:
+    if as_json:
+        shown = {"recipe": run.recipe.name, "variants": run.recipe.variants, "reused": run.reused}
+        print_json(shown | run.result.model_dump() | {"bundle": str(run.bundle_dir)})
+        return
+    if run.reused:
+        say(f"{out} holds this very run, finished: nothing to train (use --fresh to train again)")
+    columns = ["model", *SHOWN]
+    rows = [
+        [LABELS.get(name, name), *(figures.get(metric) for metric in SHOWN)]
+        for name, figures in run.result.figures.items()
+    ]
+    title = f"validation, whole catalogue, seen items removed, {run.result.n_queries:,} queries"
+    print_table(title, columns, rows, note=_verdict(run))
+
+
+def _verdict(run: TrainedRun) -> str:
+    lost = [LABELS.get(check.rival, check.rival) for check in run.result.gate if not check.met]
+    verdict = (
+        "publishable: the matcher beats every cheaper model above"
+        if run.result.publishable
+        else f"NOT publishable: recall_at_20 is not above that of {', '.join(lost)}"
+    )
+    took = format_duration(run.result.train_s)
+    return f"{verdict}\ntrained in {took}\nbundle: {run.bundle_dir}"

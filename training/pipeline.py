@@ -1,0 +1,164 @@
+"""From a dataset directory to a judged and exported bundle: what ``vizsla train`` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from training import gate
+from training.data import EvalCases, Split
+from training.export import Trained, export_bundle
+from training.model import data_kinds, model_config, new_matcher
+from training.recipe import Recipe, load_recipe
+from training.run_folder import RunFile, RunResult, open_run, write_run
+from training.splits import default_spec, load_split
+from training.trainer import RunOptions, Trainer, stage_file
+from training.validation import ranking_validator, validation_cases
+from vizsla.clock import Clock, SystemClock
+from vizsla.datasets import read_manifest
+from vizsla.models.recommender.base import Matcher
+from vizsla.rng import torch_generator
+
+__all__ = ["TrainRequest", "TrainedRun", "train_bundle"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """What the user asked for.
+
+    Attributes:
+        recipe: Name or file.
+        dataset_dir: The data.
+        out: The run's folder.
+        seed: Fixes everything random.
+        assignments: Dotted recipe setting to value.
+        threads: Torch threads; 0 for one per core.
+        resume: Go on with an unfinished run.
+        fresh: Start again in a folder that holds a run.
+        warm_start: Folder of another run whose first stage is taken.
+        should_stop: Asked after every step.
+        clock: Tells the time.
+    """
+
+    recipe: str
+    dataset_dir: Path
+    out: Path
+    seed: int = 0
+    assignments: Mapping[str, Any] = field(default_factory=dict)
+    threads: int = 0
+    resume: bool = False
+    fresh: bool = False
+    warm_start: Path | None = None
+    should_stop: Callable[[], bool] = lambda: False
+    clock: Clock = field(default_factory=SystemClock)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRun:
+    """A finished run.
+
+    Attributes:
+        recipe: With its variants and settings applied.
+        result: What came of it.
+        bundle_dir: The exported bundle.
+        reused: Whether the folder held it already.
+    """
+
+    recipe: Recipe
+    result: RunResult
+    bundle_dir: Path
+    reused: bool
+
+
+def train_bundle(request: TrainRequest) -> TrainedRun | None:
+    """Train, judge and export; None when asked to stop, with a checkpoint to resume from.
+
+    Raises:
+        UsageError: The folder holds another run, or an unfinished one.
+        ConfigError: A wrong recipe setting.
+        TrainingError: The loss diverged.
+    """
+    recipe, split = _load(request)
+    wanted = _run_file(request, recipe, split)
+    done = open_run(request.out, wanted, resume=request.resume, fresh=request.fresh)
+    if done is not None:
+        return TrainedRun(recipe, done, request.out / done.bundle, reused=True)
+    started_s = request.clock.monotonic_s()
+    result = _train(request, recipe, split)
+    if result is None:
+        return None
+    result = result.model_copy(update={"train_s": request.clock.monotonic_s() - started_s})
+    write_run(request.out, wanted.model_copy(update={"result": result}))
+    return TrainedRun(recipe, result, request.out / result.bundle, reused=False)
+
+
+def _load(request: TrainRequest) -> tuple[Recipe, Split]:
+    """Read the recipe for this kind of data, and cut the data as the recipe wants it."""
+    manifest = read_manifest(request.dataset_dir)
+    kinds = data_kinds(manifest.order, manifest.n_items)
+    recipe = load_recipe(request.recipe, kinds, request.assignments)
+    spec = default_spec(manifest).model_copy(update={"max_history": recipe.max_history})
+    return recipe, load_split(request.dataset_dir, spec)
+
+
+def _run_file(request: TrainRequest, recipe: Recipe, split: Split) -> RunFile:
+    warm = request.warm_start
+    return RunFile(
+        recipe=recipe.model_dump(mode="json"),
+        seed=request.seed,
+        dataset=split.name,
+        content_hash=split.content_hash,
+        split=split.spec,
+        warm_start=None if warm is None else str(warm.resolve()),
+    )
+
+
+def _train(request: TrainRequest, recipe: Recipe, split: Split) -> RunResult | None:
+    cases = validation_cases(split, recipe.validation_queries, request.seed)
+    options = RunOptions(
+        out=request.out,
+        seed=request.seed,
+        threads=request.threads or os.cpu_count() or 1,
+        resume=request.resume,
+        warm_start=request.warm_start,
+        should_stop=request.should_stop,
+        clock=request.clock,
+    )
+    matcher = Trainer(recipe, split, options, ranking_validator(split, cases)).run()
+    if matcher is None:
+        return None
+    return _finish(request, recipe, split, matcher, cases)
+
+
+def _finish(
+    request: TrainRequest, recipe: Recipe, split: Split, matcher: Matcher, cases: EvalCases
+) -> RunResult:
+    two_sided = _stage1_model(request, recipe, split)
+    report = gate.judge(matcher, two_sided, split, cases, ranking_validator(split, cases))
+    config = model_config(recipe, split)
+    trained = Trained(matcher, config, recipe, request.seed, split, report)
+    bundle = export_bundle(trained, request.out, request.clock)
+    return RunResult(
+        bundle=str(bundle.path.relative_to(request.out)),
+        publishable=report.publishable,
+        gate=report.checks,
+        figures=report.figures,
+        n_queries=len(cases.targets),
+        train_s=0.0,
+    )
+
+
+def _stage1_model(request: TrainRequest, recipe: Recipe, split: Split) -> Matcher | None:
+    """Load the model as it was when its two-sided head had been trained alone."""
+    path = stage_file(request.out, 0)
+    both = recipe.stage2.epochs and (recipe.stage1.epochs or request.warm_start)
+    if not both or not path.is_file():
+        return None
+    matcher = new_matcher(recipe, split, torch_generator(request.seed, "weights"))
+    matcher.load_state_dict(load_file(path))
+    return matcher.eval()
