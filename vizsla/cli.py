@@ -6,7 +6,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from functools import cache
+from contextvars import copy_context
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,7 @@ from vizsla.files import write_text
 __all__ = ["SUMMARIES", "app", "main"]
 
 GROUP = "vizsla.commands"
+INTERRUPTED = 130
 
 SUMMARIES = {
     "quickstart": "From nothing to a running server on MovieLens-100K",
@@ -85,15 +87,20 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; errors become one line on stderr and an exit status."""
     raw = list(sys.argv[1:] if arguments is None else arguments)
+    command = partial(typer.main.get_command(app).main, prog_name="vizsla", standalone_mode=False)
     try:
-        code = typer.main.get_command(app).main(raw, prog_name="vizsla", standalone_mode=False)
+        # A context of its own: `--config` is over when the command is.
+        code = copy_context().run(command, raw)
         sys.stdout.flush()
+        if code == INTERRUPTED:  # typer turned Ctrl-C into a status
+            say("stopped")
     except VizslaError as error:
         code = _fail(str(error), error.exit_code)
     except TyperException as error:
         code = _usage_failure(error)
     except (KeyboardInterrupt, typer.Abort):
-        code = _fail("stopped", 130)
+        say("stopped")
+        code = INTERRUPTED
     except BrokenPipeError:
         code = _drop_stdout()
     except Exception as error:  # noqa: BLE001  the last resort: a bug must not spill a traceback
@@ -102,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    say(message if code == 130 else f"error: {message}")
+    say(f"error: {message}")
     return code
 
 

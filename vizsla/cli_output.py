@@ -65,7 +65,7 @@ def say(text: str) -> None:
 def print_json(value: object) -> None:
     """Write a value as indented JSON to stdout; understands models, paths and NumPy values."""
     text = json.dumps(value, indent=2, default=_plain, ensure_ascii=False)
-    console.print(text, soft_wrap=True)
+    console.file.write(text + "\n")  # not through rich, which takes a second for a megabyte
 
 
 def print_table(
@@ -107,7 +107,12 @@ class Progress(Protocol):
 
 @contextmanager
 def progress(
-    description: str, total: float | None = None, unit: str = "it", *, clock: Clock | None = None
+    description: str,
+    total: float | None = None,
+    unit: str = "it",
+    *,
+    clock: Clock | None = None,
+    screen: Console = err_console,
 ) -> Iterator[Progress]:
     """Show a bar with throughput and remaining time while the block runs.
 
@@ -116,14 +121,15 @@ def progress(
         total: Units until the end, or None where that is unknown.
         unit: What is counted, for instance ``"examples"`` or ``"bytes"``.
         clock: For tests.
+        screen: Where to; lines go to stderr whatever it is.
 
     Example:
         >>> with progress("counting", total=2) as bar:
         ...     for _ in range(2):
         ...         bar.advance()
     """
-    if err_console.is_terminal:
-        with _bars(unit) as bars:
+    if screen.is_terminal:
+        with _bars(unit, screen) as bars:
             yield _Bar(bars, bars.add_task(description, total=total, note=""))
     else:
         lines = _Lines(description, total, unit, clock or SystemClock())
@@ -165,7 +171,7 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:,.0f} {self._unit}/s" if speed else "")
 
 
-def _bars(unit: str) -> Bars:
+def _bars(unit: str, screen: Console) -> Bars:
     return Bars(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -175,7 +181,7 @@ def _bars(unit: str) -> Bars:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=err_console,
+        console=screen,
     )
 
 

@@ -17,7 +17,8 @@ __all__ = ["JsonFormatter", "TextFormatter", "configure_logs", "current_request_
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
-# What every LogRecord has; all else was given as ``extra`` and belongs into the line.
+# What every LogRecord has; all else was given as ``extra`` and belongs into the line, except
+# what libraries add to all records for themselves (Ray does), under names with an underscore.
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
 
 
@@ -95,4 +96,5 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    given = vars(record).items()
+    return {key: value for key, value in given if key not in _STANDARD and key[0] != "_"}

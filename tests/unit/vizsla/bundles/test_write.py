@@ -99,7 +99,7 @@ def test_load_returns_what_was_saved(tmp_path_factory, data):
         npst.arrays(np.float32, (len(ids), 3), elements=st.floats(width=32, **finite))
     )
     weights = data.draw(st.dictionaries(names.filter(lambda n: n != "__metadata__"), tensors))
-    scores = data.draw(st.lists(st.floats(**finite), max_size=4))
+    scores = data.draw(st.lists(st.floats(**finite), max_size=len(ids)))
     parts = replace(
         tiny_parts(),
         items=pa.table(
