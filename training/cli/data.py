@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from vizsla.cli_output import print_json, print_table, progress
+from training.cli.data_tables import print_dataset, print_datasets, print_import
+from vizsla.cli_output import print_json, progress
+from vizsla.clock import SystemClock
 from vizsla.config import load_settings
-from vizsla.datasets import DATASETS, DatasetSource, data_home, fetch, read_manifest, resolve
+from vizsla.contracts.features import Order
+from vizsla.datasets import (
+    ImportRequest,
+    fetch,
+    import_files,
+    load_schema,
+    read_manifest,
+    resolve,
+)
+from vizsla.datasets.base import Progress
 from vizsla.datasets.sources.synthetic import SyntheticOptions
 from vizsla.errors import UsageError
 
@@ -20,6 +33,7 @@ app = typer.Typer(no_args_is_help=True)
 
 Home = Annotated[Path | None, typer.Option(help="Vizsla's home folder; default from settings.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
 
 def _home(home: Path | None) -> Path:
@@ -33,7 +47,7 @@ def fetch_command(
         Path | None, typer.Option("--from", help="Folder with the files, instead of a download.")
     ] = None,
     home: Home = None,
-    force: Annotated[bool, typer.Option(help="Fetch again, in place of what is there.")] = False,
+    force: Force = False,
     users: Annotated[int | None, typer.Option(help="Of synthetic: users.")] = None,
     items: Annotated[int | None, typer.Option(help="Of synthetic: items.")] = None,
     clusters: Annotated[int | None, typer.Option(help="Of synthetic: planted clusters.")] = None,
@@ -41,7 +55,7 @@ def fetch_command(
     seed: Annotated[int | None, typer.Option(help="Of synthetic: seed.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a named dataset."""
+    """Fetch a named dataset, from its source or from a folder."""
     sizes = {
         "users": users,
         "items": items,
@@ -50,66 +64,49 @@ def fetch_command(
         "seed": seed,
     }
     options = _options(name, {key: value for key, value in sizes.items() if value is not None})
-    with progress(f"fetch {name}", unit="bytes") as bar:
-        done_before = 0
-
-        def report(label: str, done: int, _total: int | None) -> None:
-            nonlocal done_before
-            bar.note(label)
-            bar.advance(max(done - done_before, 0))
-            done_before = done
-
+    with _reported(f"fetch {name}", "bytes") as report:
         directory = fetch(name, _home(home), source, options=options, force=force, progress=report)
     _show(directory, as_json=as_json)
 
 
-def _options(name: str, given: dict[str, int]) -> SyntheticOptions | None:
-    if given and name != "synthetic":
-        raise UsageError(f"--{next(iter(given))} is an option of synthetic, not of {name}")
-    try:
-        return SyntheticOptions.model_validate(given) if name == "synthetic" else None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise UsageError(f"--{problem['loc'][0]}: {problem['msg']}") from error
+@app.command("import")
+def import_command(
+    events: Annotated[Path, typer.Option(help="File of events: Parquet, CSV or JSON Lines.")],
+    name: Annotated[str | None, typer.Argument(help="Name for the dataset.")] = None,
+    named: Annotated[str | None, typer.Option("--name", help="The same, as an option.")] = None,
+    items: Annotated[Path | None, typer.Option(help="File of items.")] = None,
+    users: Annotated[Path | None, typer.Option(help="File of users.")] = None,
+    schema: Annotated[Path | None, typer.Option(help="TOML with pinned roles and names.")] = None,
+    order: Annotated[
+        str, typer.Option(help="event_timestamp is: time, position or none.")
+    ] = "time",
+    repeats: Annotated[bool, typer.Option("--repeats", help="Recommend seen items again.")] = False,
+    home: Home = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check your own files row by row and import them."""
+    request = ImportRequest(
+        name=_one_name(name, named, events),
+        events=events,
+        items=items,
+        users=users,
+        schema=load_schema(schema),
+        order=_order(order),
+        repeats=repeats,
+    )
+    with _reported(f"import {request.name}", "rows") as report:
+        _, summary = import_files(request, _home(home), SystemClock(), force=force, progress=report)
+    if as_json:
+        print_json(summary)
+    else:
+        print_import(summary)
 
 
 @app.command("list")
 def list_command(home: Home = None, as_json: AsJson = False) -> None:
     """List the named datasets and what is here already."""
-    rows = [_listed(DATASETS.load(name), _home(home)) for name in DATASETS]
-    rows += _own(_home(home))
-    if as_json:
-        print_json(rows)
-        return
-    columns = ["name", "here", "order", "download", "title"]
-    print_table("datasets", columns, [[row[c] for c in columns] for row in rows])
-
-
-def _listed(info: DatasetSource, home: Path) -> dict[str, object]:
-    here = (data_home(home) / info.name / "dataset.json").is_file()
-    open_source = info.download is not None or not info.files
-    return {
-        "name": info.name,
-        "here": here,
-        "order": info.order,
-        "download": open_source,
-        "title": info.title,
-    }
-
-
-def _own(home: Path) -> list[dict[str, object]]:
-    found = sorted(data_home(home).glob("*/dataset.json"))
-    manifests = [read_manifest(path.parent) for path in found if path.parent.name not in DATASETS]
-    return [
-        {
-            "name": m.name,
-            "here": True,
-            "order": m.order,
-            "download": False,
-            "title": f"{m.n_interactions:,} interactions, imported from {m.source}",
-        }
-        for m in manifests
-    ]
+    print_datasets(_home(home), as_json=as_json)
 
 
 @app.command("describe")
@@ -118,7 +115,7 @@ def describe_command(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a dataset holds."""
+    """Show what a dataset holds and where it comes from."""
     _show(resolve(dataset, _home(home)), as_json=as_json)
 
 
@@ -126,6 +123,44 @@ def _show(directory: Path, *, as_json: bool) -> None:
     manifest = read_manifest(directory)
     if as_json:
         print_json({"path": str(directory), **manifest.model_dump(mode="json")})
-        return
-    rows = [[key, value] for key, value in manifest.model_dump(mode="json").items()]
-    print_table(str(directory), ["field", "value"], rows)
+    else:
+        print_dataset(directory, manifest)
+
+
+def _options(name: str, given: dict[str, int]) -> SyntheticOptions | None:
+    if name != "synthetic":
+        if given:
+            raise UsageError(f"--{next(iter(given))} is an option of synthetic, not of {name}")
+        return None
+    try:
+        return SyntheticOptions.model_validate(given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise UsageError(f"--{problem['loc'][0]}: {problem['msg']}") from error
+
+
+def _one_name(argument: str | None, option: str | None, events: Path) -> str:
+    if argument and option and argument != option:
+        raise UsageError(f"two names for one dataset: {argument!r} and {option!r}")
+    return argument or option or events.name.split(".")[0].lower()
+
+
+def _order(text: str) -> Order:
+    orders: dict[str, Order] = {"time": "time", "position": "position", "none": "none"}
+    if text not in orders:
+        raise UsageError(f"--order {text!r}: known: {', '.join(orders)}")
+    return orders[text]
+
+
+@contextmanager
+def _reported(description: str, unit: str) -> Iterator[Progress]:
+    """Show progress as a bar that forgets nothing when a second file begins."""
+    with progress(description, unit=unit) as bar:
+        done: dict[str, int] = {}
+
+        def report(label: str, count: int, _total: int | None) -> None:
+            bar.note(label)
+            bar.advance(count - done.get(label, 0))
+            done[label] = count
+
+        yield report

@@ -11,8 +11,10 @@ import polars as pl
 from vizsla.contracts.features import DatasetManifest, Order, SideFeature
 
 __all__ = [
+    "LINE",
     "Dataset",
     "DatasetSource",
+    "OnBad",
     "Progress",
     "Tables",
     "silent",
@@ -20,6 +22,12 @@ __all__ = [
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, units done so far, and units in all (None if unknown)."""
+
+OnBad = Callable[[int, str, str], None]
+"""Called with the number of a line that is no row, the reason, and the line itself."""
+
+LINE = "__line"
+"""Column that every batch of a customer's file carries: the row's number in it, UInt64."""
 
 
 def silent(_label: str, _done: int, _total: int | None) -> None:

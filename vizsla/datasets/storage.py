@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -28,12 +29,14 @@ class Draft:
     Attributes:
         manifest: Its counts and content hash are filled in by ``write``.
         tables: The tables.
-        quarantine: Rows that were refused, as JSON Lines, or None.
+        quarantine: Rows that were refused, written as JSON Lines, or None.
+        texts: Further small files, name to content.
     """
 
     manifest: DatasetManifest
     tables: Tables
     quarantine: pl.DataFrame | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def write(directory: Path, draft: Draft, *, replace: bool = False) -> DatasetManifest:
@@ -52,8 +55,9 @@ def write(directory: Path, draft: Draft, *, replace: bool = False) -> DatasetMan
     try:
         with atomic_directory(directory) as temporary:
             _write_tables(temporary, draft)
-            text = manifest.model_dump_json(indent=2) + "\n"
-            (temporary / "dataset.json").write_text(text, encoding="utf-8")
+            texts = {**draft.texts, "dataset.json": manifest.model_dump_json(indent=2) + "\n"}
+            for name, text in texts.items():
+                (temporary / name).write_text(text, encoding="utf-8")
     except BaseException:
         if replace and old.exists() and not directory.exists():
             old.rename(directory)
