@@ -63,7 +63,7 @@ def plan_search(options: SearchOptions, settings: SearchSettings, n_items: int) 
 def checked_exclusions(
     options: SearchOptions, n_queries: int, n_items: int
 ) -> list[NDArray[np.int64]]:
-    """Return one array of excluded items per query.
+    """Return one array of excluded items per query, each item once, ascending.
 
     Raises:
         ContractError: Not one array per query, or an item number out of range.
@@ -72,9 +72,9 @@ def checked_exclusions(
         return [np.empty(0, np.int64)] * n_queries
     if len(options.excluded) != n_queries:
         raise ContractError(f"excluded: {len(options.excluded)} arrays for {n_queries} queries")
-    excluded = [np.asarray(items, np.int64) for items in options.excluded]
+    excluded = [np.unique(np.asarray(items, np.int64)) for items in options.excluded]
     for items in excluded:
-        if len(items) and (items.min() < 0 or items.max() >= n_items):
+        if len(items) and (items[0] < 0 or items[-1] >= n_items):
             raise ContractError(f"excluded: an item number is outside 0 to {n_items - 1}")
     return excluded
 

@@ -110,11 +110,14 @@ class GraphRetriever:
     ) -> Iterator[tuple[bool, list[int]]]:
         """Yield batches that are searched together: whether to walk, and which queries."""
         width = max(1, min(self.settings.max_lockstep, _MOST_CELLS // self.n_items))
-        walking = [self._walks(mode, self._n_alive - len(items)) for items in excluded]
+        walking = [self._walks(mode, self._n_allowed(items)) for items in excluded]
         for wanted in (True, False):
             members = [query for query, walks in enumerate(walking) if walks is wanted]
             for start in range(0, len(members), width):
                 yield wanted, members[start : start + width]
+
+    def _n_allowed(self, excluded: NDArray[np.int64]) -> int:
+        return self._n_alive - int(np.count_nonzero(self.graph.alive[excluded]))
 
     def _walks(self, mode: Mode, n_allowed: int) -> bool:
         if mode is Mode.AUTO:
@@ -130,7 +133,8 @@ class GraphRetriever:
             keys = [items + query * self.n_items for query, items in enumerate(excluded)]
             marks.block(np.concatenate(keys))
         seeds = proxy_seeds(scoring, self.graph, self._item_vectors, plan, excluded)
-        return BeamWalk(self.graph, scoring, plan, marks).run(seeds)
+        wanted = [min(plan.k, self._n_allowed(items)) for items in excluded]
+        return BeamWalk(self.graph, scoring, plan, marks, np.array(wanted)).run(seeds)
 
     def _score_all(
         self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]

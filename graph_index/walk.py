@@ -50,7 +50,7 @@ class BeamWalk:
     the lockstep when
 
     - none of its new items is inside the beam (``NO_IMPROVEMENT``), the usual end;
-    - it has had ``max_rounds`` rounds and ``k`` items that may be returned (``ROUNDS``);
+    - it has had ``max_rounds`` rounds and has the ``wanted`` items (``ROUNDS``);
     - ``max_scored`` items are scored (``BUDGET``) or the deadline has come (``DEADLINE``);
     - nothing is left to expand (``EXHAUSTED``): a round that meets no new item goes on
       with the beam's items that were not expanded, then with the entry set.
@@ -66,6 +66,8 @@ class BeamWalk:
         scoring: The batch and its scorer.
         plan: Widths and bounds; ``plan.beam_width >= plan.k``.
         marks: Visited marks, begun for ``B * N`` cells, blocked cells already blocked.
+        wanted: ``(B,)`` int64 results each query can have: ``k``, or all that may be
+            returned where those are fewer.  The bound on rounds yields to it.
 
     Complexity:
         ``O(rounds * beam_width * M)`` scored items per query; all else is array
@@ -76,11 +78,19 @@ class BeamWalk:
         no upper levels, as measured in ``docs/graph-index.md``.
     """
 
-    def __init__(self, graph: Graph, scoring: Scoring, plan: Plan, marks: Workspace) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        scoring: Scoring,
+        plan: Plan,
+        marks: Workspace,
+        wanted: NDArray[np.int64],
+    ) -> None:
         self._graph = graph
         self._scoring = scoring
         self._plan = plan
         self._marks = marks
+        self._wanted = wanted
         n_queries = scoring.n_queries
         self._beams = Beams(n_queries, plan.beam_width)
         self._log: list[_Scored] = []
@@ -196,7 +206,7 @@ class BeamWalk:
     def _stop_at_bounds(self) -> None:
         if self._plan.max_scored < self._graph.n_items:
             self._stop(self._n_scored >= self._plan.max_scored, StopReason.BUDGET)
-        enough = self._n_returnable >= self._plan.k
+        enough = self._n_returnable >= self._wanted
         self._stop(enough & (self._rounds >= self._plan.max_rounds), StopReason.ROUNDS)
 
     def _stop_without_improvement(self, latest: _Scored, frontier: _Scored) -> None:

@@ -1,0 +1,49 @@
+"""Every registered index backend does what the contract of retrievers says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import graph_index.backends
+from graph_index.backends import BACKENDS
+from graph_index.build import BuildSettings, build_graph
+from graph_index.settings import SearchSettings
+from vizsla.contracts.index import Retriever
+from vizsla.testing.retrievers import RETRIEVER_CHECKS
+
+SETTINGS = {
+    "defaults": SearchSettings(),
+    "entries only": SearchSettings(proxy_seeds=0, exhaustive_below=100),
+    "narrow": SearchSettings(
+        beam_width=20, entry_width=3, proxy_seeds=10, entry_points_with_proxy=1, chunk_items=7
+    ),
+    "one by one": SearchSettings(max_lockstep=1, proxy_seeds=5, exhaustive_below=0),
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("check", RETRIEVER_CHECKS)
+def test_backend_conforms(backend, check, settings):
+    """A backend passes the published suite under any sensible settings."""
+
+    def open_retriever(item_vectors, clock):
+        graph = build_graph(item_vectors, BuildSettings(max_degree=16))
+        opened = BACKENDS.load(backend).from_graph(
+            graph, item_vectors, SETTINGS[settings], clock=clock
+        )
+        assert isinstance(opened, Retriever)
+        return opened
+
+    RETRIEVER_CHECKS[check](open_retriever)
+
+
+def test_folder_and_table_agree():
+    """Each file in the folder of backends is registered, and nothing else is."""
+    folder = Path(graph_index.backends.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+
+    assert files == set(BACKENDS)
+    assert all(target.split(":")[0].endswith(f".{name}") for name, target in BACKENDS.items())
