@@ -49,6 +49,7 @@ def build_app(
     *,
     load_scorer: ScorerLoader | None = None,
     clock: Clock | None = None,
+    echoes_id: bool = True,
 ) -> Envelope:
     """Load everything and return the ASGI app; it is ready once its lifespan has started.
 
@@ -59,15 +60,16 @@ def build_app(
             directory that the bundle lies in, if there is one.
         load_scorer: Builds the bundle's scorer; None takes the registered model it names.
         clock: For tests; None takes the machine's.
+        echoes_id: See ``Envelope``.
 
     Raises:
         VizslaError: The bundle or the users file cannot be used; one line says why.
     """
     served = build_served(settings, bundle_path, users_file, load_scorer=load_scorer, clock=clock)
-    return wrap(served, access_log=settings.telemetry.access_log)
+    return wrap(served, access_log=settings.telemetry.access_log, echoes_id=echoes_id)
 
 
-def wrap(served: Served, *, access_log: bool) -> Envelope:
+def wrap(served: Served, *, access_log: bool = False, echoes_id: bool = True) -> Envelope:
     """Put the routes around a process's state."""
 
     @asynccontextmanager
@@ -77,7 +79,7 @@ def wrap(served: Served, *, access_log: bool) -> Envelope:
 
     routes = [*search_routes(served), Mount("/", _control_plane(served))]
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
-    return Envelope(router, served, access_log=access_log)
+    return Envelope(router, served, access_log=access_log, echoes_id=echoes_id)
 
 
 def build_served(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from serving.adapters.examples import example_request
 from serving.adapters.user_histories import default_users_file
 from vizsla.bundles import locate
 from vizsla.cli_output import console, say
@@ -56,10 +58,10 @@ def serve(
 
 def _tell(url: str, bundle: Path, users_file: Path | None, host: str) -> None:
     """Say that the server answers, and what to try."""
-    who = '"user_id": "1"' if users_file else '"user_features": {}'
+    example = json.dumps(example_request(bundle, users_file)).replace("'", "'\\''")
     lines = [
         f"ready on {url}  ({host}, bundle {bundle.name[:12]})",
-        f"  curl -s {url}/v1/retrieve -H 'Content-Type: application/json' -d '{{{who}, \"k\": 5}}'",
+        f"  curl -s {url}/v1/retrieve -H 'Content-Type: application/json' -d '{example}'",
         f"  routes {url}/docs   metrics {url}/metrics   Ctrl-C stops it",
     ]
     console.print("\n".join(lines), soft_wrap=True)

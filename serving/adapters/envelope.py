@@ -28,14 +28,15 @@ class _Answer:
     """What went out so far."""
 
     send: Send
-    request_id: str
+    echoed_id: str | None
     without_body: bool
     status: int = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[HEADER] = self.request_id
+            if self.echoed_id is not None:
+                MutableHeaders(scope=message)[HEADER] = self.echoed_id
         elif self.without_body and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self.send(message)
@@ -47,10 +48,19 @@ class Envelope:
     A HEAD request is answered like the GET it stands for, without the body.  An error
     that nobody expected becomes a problem document with the request id, and a line
     with its traceback in the log.
+
+    Args:
+        app: The routes.
+        served: The process's state.
+        access_log: Whether every request leaves a line in the log.
+        echoes_id: Whether answers carry ``X-Request-ID``; Ray Serve's proxy sets it itself.
     """
 
-    def __init__(self, app: ASGIApp, served: Served, *, access_log: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, served: Served, *, access_log: bool, echoes_id: bool = True
+    ) -> None:
         self.served = served
+        self._echoes_id = echoes_id
         self._app = app
         self._metrics = served.metrics
         self._clock = served.clock
@@ -66,7 +76,7 @@ class Envelope:
         request_id = accept_or_make(Headers(scope=scope).get(HEADER))
         scope = {**scope, "state": {**scope.get("state", {}), "request_id": request_id}}
         scope["method"] = "GET" if method == "HEAD" else method
-        answer = _Answer(send, request_id, method == "HEAD")
+        answer = _Answer(send, request_id if self._echoes_id else None, method == "HEAD")
         with request_id_in_logs(request_id):
             await self._guarded(scope, receive, answer)
             self._observe(scope, method, answer, self._clock.monotonic_s() - started_s)
@@ -80,7 +90,7 @@ class Envelope:
             if not isinstance(error, VizslaError) or error.status >= 500:
                 _log.error("the request failed", exc_info=error)
             if not answer.status:
-                await problem_response(error, answer.request_id)(scope, receive, answer)
+                await problem_response(error, scope["state"]["request_id"])(scope, receive, answer)
 
     def _observe(self, scope: Scope, method: str, answer: _Answer, took_s: float) -> None:
         route = getattr(scope.get("route"), "path", None) or "unmatched"

@@ -26,7 +26,7 @@ def build_deployment(settings: Settings, bundle: Path, users_file: Path | None) 
 
     def build() -> Envelope:
         configure_logs(settings.telemetry)
-        return build_app(settings, bundle, users_file)
+        return build_app(settings, bundle, users_file, echoes_id=False)
 
     serving = settings.serving
     deployment = serve.deployment(
@@ -34,6 +34,7 @@ def build_deployment(settings: Settings, bundle: Path, users_file: Path | None) 
         num_replicas=serving.replicas,
         max_ongoing_requests=4 * serving.max_in_flight,
         max_queued_requests=-1,
+        max_constructor_retry_count=1,
         graceful_shutdown_wait_loop_s=0.1,
         graceful_shutdown_timeout_s=serving.drain_timeout_s,
         ray_actor_options={"num_cpus": 1},

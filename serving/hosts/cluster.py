@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from serving.deployments import DEPLOYMENTS
 from serving.hosts.common import Announcer, bind, url_of
 from vizsla.bundles import load
 from vizsla.config import ServingSettings, Settings, export_environment
+from vizsla.errors import ArtifactError
 
 __all__ = ["ray_environment", "serve_on_ray"]
 
 APP_NAME = "vizsla"
+RAY_LOGS = "/tmp/ray/session_latest/logs/serve"
 MIB = 1 << 20
 
 
@@ -54,26 +57,29 @@ def ray_environment(serving: ServingSettings) -> dict[str, str]:
     }
 
 
-@contextmanager
+@contextlib.contextmanager
 def _ray(settings: Settings) -> Iterator[None]:
     import ray
     from ray import serve
 
     for name in ("ray", "ray.serve"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    ray.init(
-        num_cpus=settings.serving.replicas,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=settings.serving.ray_object_store_mb * MIB,
-        _node_ip_address="127.0.0.1",
-    )
     try:
+        ray.init(
+            address="local",
+            num_cpus=settings.serving.replicas,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=settings.serving.ray_object_store_mb * MIB,
+            _node_ip_address="127.0.0.1",
+        )
         yield
     finally:
-        serve.shutdown()
-        ray.shutdown()
+        # Ray prints the end of its own controller as a failed task
+        with contextlib.redirect_stdout(io.StringIO()):
+            serve.shutdown()
+            ray.shutdown()
 
 
 def _start(settings: Settings, port: int, bundle: Path, users_file: Path | None) -> None:
@@ -81,7 +87,13 @@ def _start(settings: Settings, port: int, bundle: Path, users_file: Path | None)
 
     build = DEPLOYMENTS.load("ingress")
     serve.start(http_options={"host": settings.serving.host, "port": port})
-    serve.run(build(settings, bundle, users_file), name=APP_NAME, route_prefix="/")
+    try:
+        serve.run(build(settings, bundle, users_file), name=APP_NAME, route_prefix="/")
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ArtifactError(
+            f"the replica did not start: {reason} (--embedded says more; Ray's log: {RAY_LOGS})"
+        ) from None
 
 
 def _drain() -> None:
@@ -91,7 +103,7 @@ def _drain() -> None:
     serve.delete(APP_NAME)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _signal_to_stop() -> Iterator[threading.Event]:
     stop = threading.Event()
     before = {
