@@ -1,0 +1,1 @@
+"""What runs on a device: it imports none of the cluster's libraries."""
