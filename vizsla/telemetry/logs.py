@@ -9,17 +9,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Protocol, TextIO
 
-from vizsla.config import TelemetrySettings
-
-__all__ = ["JsonFormatter", "TextFormatter", "configure_logs", "current_request_id", "request_id"]
+__all__ = [
+    "JsonFormatter",
+    "LogSettings",
+    "TextFormatter",
+    "configure_logs",
+    "current_request_id",
+    "request_id",
+]
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 # What every LogRecord has; all else was given as ``extra`` and belongs into the line, except
 # what libraries add to all records for themselves (Ray does), under names with an underscore.
 _STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
+
+
+class LogSettings(Protocol):
+    """What ``vizsla.config.TelemetrySettings`` says about logs."""
+
+    @property
+    def log_level(self) -> str:
+        """Least severe level written: ``debug``, ``info``, ``warning`` or ``error``."""
+        ...
+
+    @property
+    def log_format(self) -> str:
+        """``json`` or ``text``."""
+        ...
 
 
 @contextmanager
@@ -37,7 +56,7 @@ def current_request_id() -> str:
     return _request_id.get()
 
 
-def configure_logs(settings: TelemetrySettings, stream: TextIO | None = None) -> None:
+def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Send everything that is logged in this process to one handler.
 
     Args:
