@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -39,7 +40,7 @@ from vizsla.errors import (
     VizslaError,
 )
 
-__all__ = ["build_app", "build_served", "wrap"]
+__all__ = ["api_document", "build_app", "build_served", "wrap"]
 
 
 def build_app(
@@ -109,12 +110,17 @@ def build_served(
 def _control_plane(served: Served) -> FastAPI:
     control = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     control.include_router(control_router(served))
-    document = openapi_document([*documented_router().routes, *control.routes])
+    document = api_document(served)
     control.openapi = lambda: document  # type: ignore[method-assign]
     control.add_exception_handler(VizslaError, _problem)
     control.add_exception_handler(HTTPException, _http_problem)
     control.add_exception_handler(RequestValidationError, _invalid)
     return control
+
+
+def api_document(served: Served) -> dict[str, Any]:
+    """Return the OpenAPI document of all routes."""
+    return openapi_document([*documented_router().routes, *control_router(served).routes])
 
 
 @asynccontextmanager

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ray import serve
-
 from serving.adapters.envelope import Envelope
 from serving.app import build_app
 from vizsla.config import Settings
@@ -22,7 +20,9 @@ def build_deployment(settings: Settings, bundle: Path, users_file: Path | None) 
     """Return the Serve application; the app is built inside each replica.
 
     Ray's own limits stand above ours: what it refuses would not be a problem document.
+    Ray is imported here, since it reads its variables when it is imported.
     """
+    from ray import serve
 
     def build() -> Envelope:
         configure_logs(settings.telemetry)
