@@ -24,6 +24,8 @@ MIN_MEMORY_BYTES = 2 * GIB
 MIN_DISK_BYTES = 3 * GIB
 MIN_FILES = 1024
 SHM = Path("/dev/shm")
+MEMINFO = Path("/proc/meminfo")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,21 @@ def _memory() -> Check:
 
 
 def _free_memory_bytes() -> int | None:
-    """What the kernel calls available; None where there is no ``/proc``."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
+    """What the kernel calls available, within a container's limit; None without ``/proc``."""
+    lines = _read(MEMINFO).splitlines()
     sizes = {line.split(":")[0]: line.split()[1] for line in lines if len(line.split()) > 1}
-    return int(sizes["MemAvailable"]) * 1024 if "MemAvailable" in sizes else None
+    if "MemAvailable" not in sizes:
+        return None
+    free = int(sizes["MemAvailable"]) * 1024
+    limit, used = _read(CGROUP / "memory.max").strip(), _read(CGROUP / "memory.current").strip()
+    return min(free, int(limit) - int(used)) if limit.isdigit() and used.isdigit() else free
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def _disk(home: Path) -> Check:

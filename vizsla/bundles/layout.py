@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import types
 
@@ -85,7 +86,7 @@ def items_problem(items: pa.Table, n_items: int) -> str | None:
         return f"item_id holds {ids.type}, not strings"
     if not types.is_integer(nums.type) or ids.null_count or nums.null_count:
         return "item_num must be integers, and neither it nor item_id may be null"
-    in_order: bool = nums.to_pylist() == list(range(n_items))
+    in_order = np.array_equal(nums.to_numpy(), np.arange(n_items))
     return None if in_order else "item_num is not the row number"
 
 

@@ -55,6 +55,14 @@ def test_version(capsys):
     assert capsys.readouterr().out == "vizsla 0.1.0\n"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(SUMMARIES))
+def test_every_command_loads_and_explains_itself(name, capsys):
+    """Its help works, with a description of its own."""
+    assert run_cli(name, "--help") == 0
+    assert f"Usage: vizsla {name}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
