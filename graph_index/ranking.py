@@ -53,7 +53,7 @@ def group_ranks(query_of: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     if not len(query_of):
         return np.empty(0, np.int64)
+    heads = np.flatnonzero(query_of[1:] != query_of[:-1]) + 1
     starts = np.zeros(query_of[-1] + 1, np.int64)
-    heads = np.flatnonzero(np.diff(query_of, prepend=-1))
     starts[query_of[heads]] = heads
     return np.arange(len(query_of)) - starts[query_of]

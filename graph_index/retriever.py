@@ -76,6 +76,11 @@ class GraphRetriever:
         """Number of items in the catalogue."""
         return self.graph.n_items
 
+    @property
+    def walk_class(self) -> type[BeamWalk]:
+        """The loop that moves on the graph."""
+        return BeamWalk
+
     def search(
         self, scorer: Scorer, queries: Sequence[Query], options: SearchOptions
     ) -> list[SearchResult]:
@@ -134,7 +139,7 @@ class GraphRetriever:
             marks.block(np.concatenate(keys))
         seeds = proxy_seeds(scoring, self.graph, self._item_vectors, plan, excluded)
         wanted = [min(plan.k, self._n_allowed(items)) for items in excluded]
-        return BeamWalk(self.graph, scoring, plan, marks, np.array(wanted)).run(seeds)
+        return self.walk_class(self.graph, scoring, plan, marks, np.array(wanted)).run(seeds)
 
     def _score_all(
         self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]

@@ -15,15 +15,15 @@ from graph_index.scoring import Scoring
 from graph_index.workspace import Workspace
 from vizsla.contracts.index import Mode, SearchResult, SearchWork, StopReason
 
-__all__ = ["BeamWalk"]
+__all__ = ["BeamWalk", "ScoredItems"]
 
 _REASONS = tuple(StopReason)
 _NO_KEYS = np.empty(0, np.int64)
 
 
 @dataclass(slots=True)
-class _Scored:
-    """Items scored in one round, grouped by query ascending."""
+class ScoredItems:
+    """Items with their scores, of several queries; keys are ``query * N + item``."""
 
     keys: NDArray[np.int64]
     query_of: NDArray[np.int64]
@@ -31,8 +31,9 @@ class _Scored:
     scores: NDArray[np.float32]
     expanded: NDArray[np.bool_]
 
-    def take(self, where: NDArray[np.bool_] | NDArray[np.int64]) -> _Scored:
-        return _Scored(
+    def take(self, where: NDArray[np.bool_] | NDArray[np.int64]) -> ScoredItems:
+        """Return the items at some places."""
+        return ScoredItems(
             self.keys[where],
             self.query_of[where],
             self.item_nums[where],
@@ -93,7 +94,7 @@ class BeamWalk:
         self._wanted = wanted
         n_queries = scoring.n_queries
         self._beams = Beams(n_queries, plan.beam_width)
-        self._log: list[_Scored] = []
+        self._log: list[ScoredItems] = []
         self._running = np.ones(n_queries, np.bool_)
         self._reason = np.zeros(n_queries, np.int8)
         self._rounds = np.zeros(n_queries, np.int64)
@@ -115,18 +116,15 @@ class BeamWalk:
         keys = self._entry_keys(self._running) if seeds is None else seeds
         latest = self._score(keys)
         self._stop_at_bounds()
-        frontier = self._frontier(latest, self._plan.entry_width)
-        pending = self._pending(frontier, latest)
+        pending = self._pending(self._frontier(latest, self._plan.entry_width))
         while self._running.any():
             latest = self._score(pending)
             self._rounds += self._running
             self._stop_at_bounds()
-            frontier = self._frontier(latest, self._plan.beam_width)
-            self._stop_without_improvement(latest, frontier)
-            pending = self._pending(frontier, latest)
+            pending = self._pending(self._next_frontier(latest))
         return self._results()
 
-    def _score(self, keys: NDArray[np.int64]) -> _Scored:
+    def _score(self, keys: NDArray[np.int64]) -> ScoredItems:
         """Score what is new among the keys and put all of it into log and beam."""
         if self._scoring.late(self._plan.deadline_s):
             self._stop(self._running, StopReason.DEADLINE)
@@ -134,13 +132,13 @@ class BeamWalk:
         keys = self._within_budget(self._marks.claim(keys))
         query_of, item_nums = np.divmod(keys, self._graph.n_items)
         scores = self._scoring.score(query_of, item_nums) if len(keys) else _no_scores()
-        latest = _Scored(keys, query_of, item_nums, scores, np.zeros(len(keys), np.bool_))
+        latest = ScoredItems(keys, query_of, item_nums, scores, np.zeros(len(keys), np.bool_))
         self._log.append(latest)
         self._n_scored += np.bincount(query_of, minlength=len(self._running))
         self._add_to_beams(latest)
         return latest
 
-    def _add_to_beams(self, latest: _Scored) -> None:
+    def _add_to_beams(self, latest: ScoredItems) -> None:
         returnable = self._returnable(latest)
         query_of = latest.query_of[returnable]
         self._n_returnable += np.bincount(query_of, minlength=len(self._running))
@@ -153,11 +151,11 @@ class BeamWalk:
         left = self._plan.max_scored - self._n_scored
         return keys[group_ranks(query_of) < left[query_of]]
 
-    def _returnable(self, scored: _Scored) -> NDArray[np.bool_]:
+    def _returnable(self, scored: ScoredItems) -> NDArray[np.bool_]:
         returnable = ~self._marks.is_blocked(scored.keys)
         return returnable if self._all_alive else returnable & self._graph.alive[scored.item_nums]
 
-    def _frontier(self, scored: _Scored, width: int) -> _Scored:
+    def _frontier(self, scored: ScoredItems, width: int) -> ScoredItems:
         """Take each running query's best unexpanded items inside the beam; mark them expanded."""
         inside = self._running[scored.query_of] & ~scored.expanded
         inside &= scored.scores >= self._beams.worst[scored.query_of]
@@ -168,7 +166,15 @@ class BeamWalk:
         scored.expanded[where[best]] = True
         return scored.take(where[best])
 
-    def _pending(self, frontier: _Scored, latest: _Scored) -> NDArray[np.int64]:
+    def _next_frontier(self, latest: ScoredItems) -> ScoredItems:
+        """Take the new items inside the beam; a query that met new ones but none inside stops."""
+        frontier = self._frontier(latest, self._plan.beam_width)
+        n_queries = len(self._running)
+        below = _has_any(latest, n_queries) & ~_has_any(frontier, n_queries)
+        self._stop(below, StopReason.NO_IMPROVEMENT)
+        return frontier
+
+    def _pending(self, frontier: ScoredItems) -> NDArray[np.int64]:
         """Return the keys of the next round: the frontier's neighbours, or a dry query's rest."""
         keys = self._neighbor_keys(frontier)
         dry = self._running & ~_has_any(frontier, len(self._running))
@@ -180,7 +186,8 @@ class BeamWalk:
         keys = np.concatenate([keys, self._neighbor_keys(rest), self._entry_keys(entering)])
         return keys[np.argsort(keys // self._graph.n_items, kind="stable")]
 
-    def _rest_of_beam(self, dry: NDArray[np.bool_]) -> _Scored:
+    def _rest_of_beam(self, dry: NDArray[np.bool_]) -> ScoredItems:
+        """Take the best unexpanded items inside the beam from all rounds, of some queries."""
         self._log = [_joined(self._log)]
         everything = self._log[0]
         mine = dry[everything.query_of]
@@ -189,7 +196,7 @@ class BeamWalk:
         everything.expanded[mine] = sub.expanded
         return rest
 
-    def _neighbor_keys(self, frontier: _Scored) -> NDArray[np.int64]:
+    def _neighbor_keys(self, frontier: ScoredItems) -> NDArray[np.int64]:
         offsets = frontier.query_of * self._graph.n_items
         return (self._graph.neighbors[frontier.item_nums] + offsets[:, None]).ravel()
 
@@ -208,11 +215,6 @@ class BeamWalk:
             self._stop(self._n_scored >= self._plan.max_scored, StopReason.BUDGET)
         enough = self._n_returnable >= self._wanted
         self._stop(enough & (self._rounds >= self._plan.max_rounds), StopReason.ROUNDS)
-
-    def _stop_without_improvement(self, latest: _Scored, frontier: _Scored) -> None:
-        n_queries = len(self._running)
-        below = _has_any(latest, n_queries) & ~_has_any(frontier, n_queries)
-        self._stop(below, StopReason.NO_IMPROVEMENT)
 
     def _results(self) -> list[SearchResult]:
         everything = _joined(self._log)
@@ -243,16 +245,16 @@ def _no_scores() -> NDArray[np.float32]:
     return np.empty(0, np.float32)
 
 
-def _has_any(scored: _Scored, n_queries: int) -> NDArray[np.bool_]:
+def _has_any(scored: ScoredItems, n_queries: int) -> NDArray[np.bool_]:
     has: NDArray[np.bool_] = np.bincount(scored.query_of, minlength=n_queries) > 0
     return has
 
 
-def _joined(log: list[_Scored]) -> _Scored:
+def _joined(log: list[ScoredItems]) -> ScoredItems:
     """Concatenate rounds; grouped by query only within each round."""
     if len(log) == 1:
         return log[0]
-    return _Scored(
+    return ScoredItems(
         np.concatenate([part.keys for part in log]),
         np.concatenate([part.query_of for part in log]),
         np.concatenate([part.item_nums for part in log]),

@@ -11,6 +11,7 @@ BACKENDS = Registry(
     {
         "exhaustive": "graph_index.backends.exhaustive:ExhaustiveRetriever",
         "graph": "graph_index.backends.graph:GraphRetriever",
+        "hnsw_greedy": "graph_index.backends.hnsw_greedy:GreedyRetriever",
     },
 )
 """Name to retriever class; each class opens with ``from_graph(graph, item_vectors, settings)``."""

@@ -254,7 +254,7 @@ def _threads_share_nothing(open_retriever: OpenRetriever) -> None:
     """Searches at the same time give the answers of searches one after another."""
     retriever, scorer = open_retriever(_VECTORS, FakeClock()), MlpScorer(_VECTORS)
     options = SearchOptions(k=10, mode=Mode.WALK)
-    batches = [_queries(8)[start : start + 2] for start in (0, 2, 4, 6)] * 10
+    batches = [_queries(8)[start : start + 2] for start in (0, 2, 4, 6)] * 4
     expected = [retriever.search(scorer, batch, options) for batch in batches]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda batch: retriever.search(scorer, batch, options), batches))
