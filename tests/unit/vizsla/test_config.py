@@ -65,6 +65,25 @@ def test_variables_that_are_no_settings_do_not_disturb():
     assert resolve_settings(environ=environ).settings.data_dir is None
 
 
+def test_the_variables_that_kubernetes_sets_for_a_service_do_not_disturb():
+    """A Service named vizsla, or vizsla-index, must not stop the pods; a typing error still does."""
+    environ = {
+        "VIZSLA_SERVICE_HOST": "10.0.0.1",
+        "VIZSLA_SERVICE_PORT": "8000",
+        "VIZSLA_SERVICE_PORT_HTTP": "8000",
+        "VIZSLA_PORT": "tcp://10.0.0.1:8000",
+        "VIZSLA_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+        "VIZSLA_PORT_8000_TCP_ADDR": "10.0.0.1",
+        "VIZSLA_INDEX_SERVICE_HOST": "10.0.0.2",
+    }
+
+    assert set(resolve_settings(environ=environ).origins.values()) == {"default"}
+    with pytest.raises(
+        ConfigError, match=r"\$VIZSLA_PORT: unknown setting 'port'; did you mean 'serving.port'"
+    ):
+        resolve_settings(environ={"VIZSLA_PORT": "8000"})
+
+
 def test_settings_cannot_be_changed():
     """A process has one set of settings for all its life."""
     settings = resolve_settings(environ={}).settings
@@ -94,6 +113,7 @@ def test_settings_cannot_be_changed():
         ("home = 1979-05-27", "{}: home: Input is not a valid path"),
         ("[serving]\nport = -1\nmax_k = 0", "{}: serving.port: Input should be greater"),
         ("a = ", "{}: not TOML: "),
+        ("a = " + "[" * 5000, "{}: not TOML: "),
     ],
 )
 def test_a_wrong_file_is_refused_with_file_and_key(tmp_path, text, message):
@@ -147,6 +167,15 @@ def test_settings_must_fit_together(overrides, why):
     """A default beyond its own limit is an error, not a surprise at the first request."""
     with pytest.raises(ConfigError, match=f"do not fit together: .*{why}"):
         resolve_settings(overrides=overrides, environ={})
+
+
+def test_only_the_final_values_must_fit_together(tmp_path):
+    """A file's default may be above the built-in limit that the environment raises."""
+    path = file_with(tmp_path, "[serving]\ndefault_k = 2000\n")
+
+    assert resolve_settings(path, environ={"VIZSLA_SERVING__MAX_K": "5000"})
+    with pytest.raises(ConfigError, match="do not fit together"):
+        resolve_settings(path, environ={})
 
 
 def test_files_that_cannot_be_read(tmp_path):
