@@ -70,11 +70,23 @@ def test_a_manifest_written_by_an_older_version_is_still_read(model):
 
 
 @pytest.mark.parametrize("model", [Manifest, IndexManifest, DatasetManifest])
-def test_a_manifests_schema_only_grows(model):
-    """The fields and required ones of the schema are those of the golden copy."""
+def test_a_manifests_schema_changes_only_on_purpose(model):
+    """Fields, types and defaults are those of the golden copy, which is changed with them."""
     golden = json.loads((GOLDEN / f"{model.__name__}.schema.json").read_text(encoding="utf-8"))
 
-    assert model.model_json_schema() == golden
+    assert _without_words(model.model_json_schema()) == _without_words(golden)
+
+
+def _without_words(schema):
+    """A schema without its descriptions."""
+    if isinstance(schema, dict):
+        kept = {
+            key: value
+            for key, value in schema.items()
+            if not isinstance(value, str) or key != "description"
+        }
+        return {key: _without_words(value) for key, value in kept.items()}
+    return [_without_words(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def _all(tree):
