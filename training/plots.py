@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.evaluation.results import MATCHER, CurvePoint, Evaluation
+from training.evaluation.results import CurvePoint, Evaluation
 from vizsla.files import atomic_path
 
 if TYPE_CHECKING:
@@ -21,8 +21,9 @@ STYLES = {
 }
 """Series to label, colour and marker, the same in every picture."""
 
-_SIZE_INCHES = (11.0, 4.6)
+_SIZE_INCHES = (11.0, 4.8)
 _DOTS_PER_INCH = 130
+_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
 
 
 def plot_curve(evaluation: Evaluation, target: Path) -> None:
@@ -42,8 +43,7 @@ def plot_curve(evaluation: Evaluation, target: Path) -> None:
     _draw(right, evaluation.curve, "recall")
     _label(left, f"coverage@{evaluation.curve_k} against exhaustive scoring")
     _label(right, f"recall@{evaluation.curve_k} on {evaluation.part} queries")
-    _mark_exhaustive(right, evaluation)
-    right.legend(loc="lower right", frameon=False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.suptitle(
         f"{evaluation.dataset}: {evaluation.model}, {evaluation.n_items:,} items, "
         f"bundle {evaluation.bundle[:12]}",
@@ -59,17 +59,26 @@ def _draw(axes: Axes, curve: Sequence[CurvePoint], name: str) -> None:
         shares = [100 * point.scored_ratio for point in points]
         values = [getattr(point, name) for point in points]
         axes.plot(shares, values, color=colour, marker=marker, markersize=5, label=label)
+    for point in curve:
+        if point.series == "exhaustive":
+            best = getattr(point, name)
+            axes.axhline(
+                best, color="black", linewidth=1, linestyle="--", label="every item scored"
+            )
+            axes.set_ylim(min(*_values(curve, name), 0.9 * best) - 0.02 * best, 1.02 * best)
+
+
+def _values(curve: Sequence[CurvePoint], name: str) -> list[float]:
+    return [getattr(point, name) for point in curve]
 
 
 def _label(axes: Axes, what: str) -> None:
+    low, high = 0.8 * axes.dataLim.minposx, 1.25 * axes.dataLim.x1
     axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xticks([tick for tick in _TICKS if low <= tick <= high], minor=False)
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:g}")
     axes.xaxis.set_minor_formatter(lambda _share, _: "")
     axes.set_xlabel("items scored by the deep matcher, % of the catalogue (mean)")
     axes.set_ylabel(what)
-    axes.grid(visible=True, which="both", alpha=0.25)
-
-
-def _mark_exhaustive(axes: Axes, evaluation: Evaluation) -> None:
-    exhaustive = evaluation.row(MATCHER).metrics[f"recall_at_{evaluation.curve_k}"].mean
-    axes.axhline(exhaustive, color="black", linewidth=1, linestyle="--", label="exhaustive")
+    axes.grid(visible=True, alpha=0.25)

@@ -43,7 +43,7 @@ def evaluate(
     ] = ",".join(RIVALS),
     curve_queries: Annotated[
         int, typer.Option(min=0, help="Queries of the coverage curve; 0 for no curve.")
-    ] = 300,
+    ] = 200,
     seed: Annotated[int, typer.Option(help="Of samples and bootstrap.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results; default: beside the bundles.")

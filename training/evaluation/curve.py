@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +16,8 @@ from vizsla.contracts.index import Mode, ProxyScorer, Query, Retriever, SearchOp
 
 __all__ = ["BEAM_WIDTHS", "CurveInputs", "coverage_curve", "n_steps"]
 
-BEAM_WIDTHS = (25, 50, 100, 200, 400, 800, 1_600)
-"""Beams tried; those over a quarter of the catalogue are left out."""
+BEAM_WIDTHS = (20, 50, 100, 200, 400, 800, 1_600)
+"""Beams tried; those below k or over a quarter of the catalogue are left out."""
 
 _ENTRY_SHARE = 4
 _PROXY_SEEDS_PER_BEAM = 2.5
@@ -51,8 +51,8 @@ def coverage_curve(
         inputs: Q queries; some hundred are enough.
         advance: Called with the number of queries done, ``n_steps`` times Q in all.
     """
-    points = []
-    for beam_width in _beam_widths(inputs.retriever.n_items):
+    points = [_exhaustive_point(inputs)]
+    for beam_width in _beam_widths(inputs.retriever.n_items, inputs.exhaustive.shape[1]):
         medoids = _walk(inputs, beam_width, 0, advance)
         points.append(_point(inputs, "medoids", beam_width, medoids))
         seeds = round(beam_width * _PROXY_SEEDS_PER_BEAM)
@@ -63,13 +63,15 @@ def coverage_curve(
     return points
 
 
-def n_steps(n_items: int) -> int:
+def n_steps(n_items: int, k: int) -> int:
     """Return the number of sweeps over all queries."""
-    return 3 * len(list(_beam_widths(n_items)))
+    return 3 * len(_beam_widths(n_items, k))
 
 
-def _beam_widths(n_items: int) -> Iterator[int]:
-    return (width for width in BEAM_WIDTHS if width <= max(n_items // 4, BEAM_WIDTHS[0]))
+def _beam_widths(n_items: int, k: int) -> list[int]:
+    """Return the beams to try, at least one."""
+    widths = [width for width in BEAM_WIDTHS if k <= width <= n_items // 4]
+    return widths or [k]
 
 
 def _walk(
@@ -96,6 +98,14 @@ def _search(
 ) -> Found:
     retriever, scorer, queries, cases, _ = inputs
     return search(retriever, scorer, queries, cases, options, advance=advance)
+
+
+def _exhaustive_point(inputs: CurveInputs) -> CurvePoint:
+    k = inputs.exhaustive.shape[1]
+    recall = recall_at_k(inputs.exhaustive, inputs.cases.targets, k)
+    return CurvePoint(
+        series="exhaustive", beam_width=0, scored_ratio=1.0, coverage=1.0, recall=recall.mean()
+    )
 
 
 def _point(inputs: CurveInputs, series: str, beam_width: int, found: Found) -> CurvePoint:

@@ -86,8 +86,8 @@ class CurvePoint(_Frozen):
     """One setting of one way to search: what it found and what it cost, means over queries.
 
     Attributes:
-        series: ``medoids``, ``proxy`` or ``rerank``.
-        beam_width: Of a walk; for ``rerank`` the number of items scored.
+        series: ``exhaustive``, ``medoids``, ``proxy`` or ``rerank``.
+        beam_width: Of a walk; for ``rerank`` the number of items scored, for ``exhaustive`` 0.
         scored_ratio: Deep scores over catalogue size.
         coverage: Against exhaustive scoring, at ``Evaluation.curve_k``.
         recall: At ``Evaluation.curve_k``.

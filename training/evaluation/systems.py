@@ -49,7 +49,7 @@ class EvaluateSettings:
     list_k: int = 20
     seed: int = 0
     rivals: tuple[str, ...] = RIVALS
-    curve_queries: int = 300
+    curve_queries: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class EvaluationRun:
             take_cases(self.cases, rows),
             exhaustive[rows],
         )
-        total = n_queries * n_steps(self._split.n_items)
+        total = n_queries * n_steps(self._split.n_items, self._k)
         with progress("coverage curve", total=total, unit="queries") as bar:
             return coverage_curve(inputs, bar.advance)
 
