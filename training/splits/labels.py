@@ -75,11 +75,15 @@ def _carved_users(log: EventLog, spec: SplitSpec) -> NDArray[np.int8]:
 
 
 def _carved(log: EventLog, spec: SplitSpec) -> NDArray[np.int8]:
+    """Hold out a share of each user's training events: the latest, or random ones without order."""
     train = np.flatnonzero(log.given == TRAIN)
     users = log.user_nums[train]
     counts = np.bincount(users, minlength=len(log.users))
     n_validation = _share(counts, spec.validation_ratio, counts - 1)
-    rank = random_rank(users, counts, numpy_generator(spec.seed, "split", "validation"))
+    if log.ordered:
+        rank = _rank_from_end(users, counts)
+    else:
+        rank = random_rank(users, counts, numpy_generator(spec.seed, "split", "validation"))
     labels = np.array(log.given, np.int8)
     labels[train[rank < n_validation[users]]] = VALIDATION
     return labels

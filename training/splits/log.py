@@ -36,6 +36,7 @@ class EventLog:
         item_nums: ``(E,)`` int64.
         times: ``(E,)`` float64; equal times stand in the order of the source.
         given: ``(E,)`` int8 part by the column ``split``, or None where there is none.
+        ordered: Whether the order within a user means anything.
     """
 
     items: Vocabulary
@@ -44,6 +45,7 @@ class EventLog:
     item_nums: NDArray[np.int64]
     times: NDArray[np.float64]
     given: NDArray[np.int8] | None
+    ordered: bool = True
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -75,10 +77,10 @@ def build_log(dataset: Dataset, spec: SplitSpec) -> EventLog:
         "event_timestamp",
         _part(events, dataset.manifest).alias("part"),
     )
-    ordered = numbered.sort(_sort_keys(dataset.manifest), maintain_order=True)
+    arranged = numbered.sort(_sort_keys(dataset.manifest), maintain_order=True)
     if not dataset.manifest.repeats:
-        ordered = ordered.unique(["user", "item"], keep="first", maintain_order=True)
-    return _to_arrays(ordered, items, users)
+        arranged = arranged.unique(["user", "item"], keep="first", maintain_order=True)
+    return _to_arrays(arranged, items, users, ordered=dataset.manifest.order != "none")
 
 
 def _event_types(dataset: Dataset) -> list[str]:
@@ -126,8 +128,10 @@ def _sort_keys(manifest: DatasetManifest) -> list[str]:
     return ["user", "part"] if manifest.order == "none" else ["user", "event_timestamp"]
 
 
-def _to_arrays(ordered: pl.DataFrame, items: pl.Series, users: pl.Series) -> EventLog:
-    user, item, times, part = (ordered[name] for name in _FIELDS)
+def _to_arrays(
+    events: pl.DataFrame, items: pl.Series, users: pl.Series, *, ordered: bool
+) -> EventLog:
+    user, item, times, part = (events[name] for name in _FIELDS)
     return EventLog(
         Vocabulary(items.to_list()),
         Vocabulary(users.to_list()),
@@ -135,4 +139,5 @@ def _to_arrays(ordered: pl.DataFrame, items: pl.Series, users: pl.Series) -> Eve
         item.to_numpy(),
         times.to_numpy(),
         None if part.null_count() else part.to_numpy(),
+        ordered,
     )
