@@ -54,11 +54,19 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         for path in temporary.rglob("*"):
             _fsync(path)
         temporary.chmod(0o755)
-        if not target.exists():
-            temporary.rename(target)
+        _publish(temporary, target)
         _fsync(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _publish(temporary: Path, target: Path) -> None:
+    """Rename, unless another process has just published the same directory."""
+    try:
+        temporary.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 def write_text(target: Path, text: str) -> None:
