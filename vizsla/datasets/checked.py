@@ -25,9 +25,10 @@ from vizsla.datasets.validation import (
 )
 from vizsla.errors import DataError
 
-__all__ = ["CheckedFile", "check_entities", "check_events"]
+__all__ = ["EVENT_COLUMNS", "CheckedFile", "check_entities", "check_events"]
 
 MIXED_TIMES_RATIO = 0.01
+EVENT_COLUMNS = ("user_id", "item_id", "event_timestamp", "event_type", "split")
 OTHER_KIND = "event_timestamp is written otherwise than in the first rows (numbers and ISO 8601)"
 
 Prepare = Callable[[pl.DataFrame], tuple[pl.DataFrame, pl.Expr]]
@@ -159,7 +160,8 @@ def _check_columns(path: Path, frame: pl.DataFrame, required: list[str]) -> None
     present = [name for name in frame.columns if name != LINE]
     for name in required:
         if name not in present:
-            near = difflib.get_close_matches(name, present, n=1, cutoff=0.5)
+            others = [other for other in present if other not in EVENT_COLUMNS]
+            near = difflib.get_close_matches(name, others, n=1, cutoff=0.5)
             hint = (
                 f"; if that is {near[0]!r}, rename it or use [...rename] in --schema"
                 if near

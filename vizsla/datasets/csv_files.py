@@ -20,6 +20,10 @@ from vizsla.errors import DataError
 __all__ = ["open_bytes", "read_csv"]
 
 BLOCK_BYTES = 8 << 20
+MOST_LINES = 20
+"""Lines that one row may span before a quote counts as never closed."""
+
+_QUOTE_ERRORS = ("straddl", "out of sync")
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -39,15 +43,17 @@ def read_csv(path: Path, on_bad: OnBad) -> Iterator[pl.DataFrame]:
     """
     delimiter, names = _header(path)
     wrong: list[int] = []
+    n_rows = 0
     try:
         with open_bytes(path) as file:
             reader = _reader(file, delimiter, names, _collector(wrong, on_bad))
-            n_rows = 0
             for batch in reader:
-                yield _frame(batch, n_rows, np.asarray(wrong, np.int64))
+                frame = _frame(batch, n_rows, np.asarray(wrong, np.int64))
+                _check_quotes(path, frame)
+                yield frame
                 n_rows += batch.num_rows
     except (pa.ArrowInvalid, OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read as CSV ({_reason(error)})") from error
+        raise DataError(f"{path}: {_why(error, n_rows, wrong)}") from error
 
 
 def open_bytes(path: Path) -> io.BufferedIOBase:
@@ -72,6 +78,8 @@ def _header(path: Path) -> tuple[str, list[str]]:
     delimiter = max(_DELIMITERS, key=text.count)
     names = [name.strip().strip('"').strip() for name in text.split(delimiter)]
     _check_names(path, names)
+    if b"\n" not in start and len(line) == len(start):
+        raise DataError(f"{path}: there is no row in it")
     return delimiter, names
 
 
@@ -107,9 +115,22 @@ def _reader(
     )
 
 
+def _why(error: Exception, n_rows: int, wrong: list[int]) -> str:
+    """Say what stopped the parser; quotes that are never closed swallow what follows."""
+    reason = _reason(error)
+    if wrong and f"Row #{wrong[-1]}:" in reason:
+        return f'a quote (") opened at line {wrong[-1]} is not closed; correct it'
+    if any(part in reason for part in _QUOTE_ERRORS):
+        line = n_rows + len(wrong) + 2
+        return f'a quote (") opened at line {line} or later is not closed; correct it'
+    return f"cannot be read as CSV ({reason})"
+
+
 def _collector(wrong: list[int], on_bad: OnBad) -> Callable[[csv.InvalidRow], str]:
     def collect(row: csv.InvalidRow) -> str:
         wrong.append(row.number)
+        if row.text.count("\n") >= MOST_LINES:
+            return "error"
         if row.text.strip():
             reason = f"{row.actual_columns} fields, but the header has {row.expected_columns}"
             on_bad(row.number, reason, row.text)
@@ -128,6 +149,16 @@ def _frame(batch: pa.RecordBatch, n_before: int, wrong: NDArray[np.int64]) -> pl
     frame = pl.DataFrame(columns)
     blank = pl.all_horizontal(pl.col(name) == "" for name in names)
     return frame.filter(~blank.fill_null(value=False))
+
+
+def _check_quotes(path: Path, frame: pl.DataFrame) -> None:
+    """Refuse a field that spans many lines: the rows in it would be lost unseen."""
+    for name in frame.columns[1:]:
+        long = frame.filter(pl.col(name).str.len_bytes() >= MOST_LINES)
+        swallowed = long.filter(pl.col(name).str.count_matches("\n", literal=True) >= MOST_LINES)
+        if swallowed.height:
+            line = swallowed[LINE][0]
+            raise DataError(f'{path}: a quote (") opened at line {line} is not closed; correct it')
 
 
 def _text(array: pa.Array) -> pl.Series:

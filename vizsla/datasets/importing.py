@@ -12,7 +12,7 @@ import polars as pl
 from vizsla.clock import Clock
 from vizsla.contracts.features import DatasetManifest, Order, SideFeature
 from vizsla.datasets.base import LINE, Progress, Tables, silent
-from vizsla.datasets.checked import CheckedFile, check_entities, check_events
+from vizsla.datasets.checked import EVENT_COLUMNS, CheckedFile, check_entities, check_events
 from vizsla.datasets.fetching import DATASETS, data_home
 from vizsla.datasets.quarantine import SCHEMA
 from vizsla.datasets.roles import assign_roles
@@ -26,7 +26,6 @@ from vizsla.errors import UsageError
 __all__ = ["ImportRequest", "import_files"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-EVENT_COLUMNS = ["user_id", "item_id", "event_timestamp", "event_type", "split"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,16 @@ def test_csv_field_in_another_encoding_becomes_null(tmp_path: Path) -> None:
     assert frame.rows() == [(2, "1", None), (3, "2", "x")]
 
 
+def test_csv_quote_that_swallows_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quote that is open over more than a block is said to be that."""
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 64)
+    path = tmp_path / "f.csv"
+    path.write_text('a,b\n1,2\n3,"4\n' + "5,6\n" * 50)
+
+    with pytest.raises(DataError, match="opened at line 3 or later is not closed"):
+        read(path)
+
+
 def test_json_lines_come_as_text_with_their_numbers(tmp_path: Path) -> None:
     """Numbers and arrays become their text; broken lines are reported; blank ones skipped."""
     path = tmp_path / "f.jsonl"
@@ -125,6 +135,8 @@ def test_parquet_keeps_plain_types(tmp_path: Path) -> None:
         ("f.csv", b"a,a\n1,2\n", "'a' twice"),
         ("f.csv", b"\xff\xfe\n", "line 1 is not UTF-8"),
         ("f.csv.gz", b"a,b\n", "cannot be read"),
+        ("f.csv", b"a,b", "there is no row"),
+        ("f.csv", b'a,b\n1,2\n3,"4\n' + b"5,6\n" * 50, "quote .* opened at line 3 is not closed"),
         ("f.jsonl", b"\x00\x01", "binary content"),
         ("f.jsonl", b"one\ntwo\n", "no JSON object"),
         ("f.jsonl.gz", b"{}", "cannot be read"),
