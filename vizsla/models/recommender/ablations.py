@@ -22,7 +22,7 @@ class NoAttention(Nann):
         weights = mask / mask.sum(-1, keepdim=True).clamp(min=1)
         mean = (weights.unsqueeze(-2) @ values).expand_as(vectors)
         features = vectors.new_zeros(*vectors.shape[:-1], N_MATCH_FEATURES)
-        features[..., 1] = (mean * vectors).sum(-1)
+        features[..., 0] = (mean * vectors).sum(-1)
         return Match(mean, features)
 
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from vizsla.models.recommender.config import NannConfig
-from vizsla.models.recommender.layers import MASKED, masked_softmax, mlp
+from vizsla.models.recommender.layers import MASKED, mlp
 
 __all__ = ["N_MATCH_FEATURES", "Match", "TargetAttention"]
 
-N_MATCH_FEATURES = 9
+N_MATCH_FEATURES = 8
 SHARPNESS = 8.0
 """Factor of cosines inside the log-sum-exp: between their mean and their maximum."""
 
@@ -73,44 +73,48 @@ class TargetAttention(nn.Module):
             vectors: ``(..., C, D)`` item vectors.
             keys: ``(..., L, A)``.
             values: ``(..., L, D)`` item vectors of the history.
-            mask: ``(..., L)`` bool.
+            mask: ``(..., L)`` bool, left-padded if there is an order.
         """
-        logits = queries @ keys.transpose(-1, -2) * self.scale
-        cosines = vectors @ values.transpose(-1, -2)
-        places = mask.unsqueeze(-2)
-        weights = masked_softmax(logits, places)
-        pooled = self._pooled(logits, cosines, weights, places)
-        return Match(weights @ values, torch.stack(pooled, dim=-1))
+        known = mask.any(-1)[..., None]
+        penalty = torch.zeros(mask.shape, device=mask.device).masked_fill(~mask, MASKED)[
+            ..., None, :
+        ]
+        logits = queries * self.scale @ keys.transpose(-1, -2) + penalty
+        cosines = vectors @ values.transpose(-1, -2) + penalty
+        total = logits.logsumexp(-1, keepdim=True)
+        context = torch.exp(logits - total) @ values * known[..., None]
+        pooled = [
+            (context * vectors).sum(-1),
+            cosines.amax(-1) * known,
+            (cosines * SHARPNESS).logsumexp(-1) / SHARPNESS * known,
+            total.squeeze(-1) * known,
+            *self._means(queries, vectors, keys, values, mask),
+        ]
+        return Match(context, torch.stack(pooled, dim=-1))
 
-    def _pooled(
-        self, logits: Tensor, cosines: Tensor, weights: Tensor, places: Tensor
+    def _means(
+        self, queries: Tensor, vectors: Tensor, keys: Tensor, values: Tensor, mask: Tensor
     ) -> list[Tensor]:
-        known = places.any(-1)
-        count = places.sum(-1).clamp(min=1)
+        """Return the mean similarity to the history, and that to its most recent item.
+
+        By linearity these are dot products with one vector, so they cost nothing per item.
+        """
+        mean = mask / mask.sum(-1, keepdim=True).clamp(min=1)
+        last = self._last(mask)
         return [
-            (cosines * weights).sum(-1),
-            (cosines * places).sum(-1) / count,
-            _largest(cosines, places, known),
-            _soft_largest(cosines * SHARPNESS, places, known, count) / SHARPNESS,
-            self._latest(cosines, places),
-            (logits * places).sum(-1) / count,
-            _largest(logits, places, known),
-            _soft_largest(logits, places, known, count),
-            self._latest(logits, places),
+            _dot(vectors, mean, values),
+            _dot(vectors, last, values),
+            _dot(queries * self.scale, mean, keys),
+            _dot(queries * self.scale, last, keys),
         ]
 
-    def _latest(self, similarities: Tensor, places: Tensor) -> Tensor:
-        """Return the similarity with the most recent item: the last True place."""
+    def _last(self, mask: Tensor) -> Tensor:
+        """Return ``(..., L)`` weights that pick the most recent item, or nothing without an order."""
         if not self.ordered:
-            return torch.zeros_like(similarities[..., 0])
-        last = places & (places.flip(-1).cumsum(-1).flip(-1) == 1)
-        return (similarities * last).sum(-1)
+            return torch.zeros(mask.shape, device=mask.device)
+        return (mask & (mask.flip(-1).cumsum(-1).flip(-1) == 1)).float()
 
 
-def _largest(similarities: Tensor, places: Tensor, known: Tensor) -> Tensor:
-    return similarities.masked_fill(~places, MASKED).amax(-1) * known
-
-
-def _soft_largest(similarities: Tensor, places: Tensor, known: Tensor, count: Tensor) -> Tensor:
-    total = similarities.masked_fill(~places, MASKED).logsumexp(-1)
-    return (total - count.log()) * known
+def _dot(candidates: Tensor, weights: Tensor, history: Tensor) -> Tensor:
+    pooled = (weights.unsqueeze(-2) @ history).transpose(-1, -2)
+    return (candidates @ pooled).squeeze(-1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-__all__ = ["ZeroLinear", "initialise", "masked_softmax", "mlp"]
+__all__ = ["MASKED", "ZeroLinear", "initialise", "mlp"]
 
 MASKED = -1e9
 """Logit of an empty place: finite, so that a row of empty places gives no NaN."""
@@ -27,19 +27,6 @@ def mlp(n_in: int, n_hidden: int, n_out: int, *, zero: bool = False) -> nn.Seque
     """Build ``n_in -> n_hidden -> n_out`` with one ReLU; the last layer starts at zero if asked."""
     last = ZeroLinear(n_hidden, n_out) if zero else nn.Linear(n_hidden, n_out)
     return nn.Sequential(nn.Linear(n_in, n_hidden), nn.ReLU(), last)
-
-
-def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
-    """Return softmax over the last axis with exact zeros where ``mask`` is False.
-
-    A row without any True place is all zeros.
-
-    Example:
-        >>> masked_softmax(torch.tensor([[0.0, 9.0]]), torch.tensor([[True, False]])).tolist()
-        [[1.0, 0.0]]
-    """
-    weights = torch.softmax(logits.masked_fill(~mask, MASKED), dim=-1)
-    return weights * mask
 
 
 @torch.no_grad()
