@@ -111,6 +111,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> Non
     state: dict[int, Tensors] = {}
     for key, tensor in tensors.items():
         number, _, name = key.partition("/")
-        state.setdefault(int(number), {})[name] = tensor
+        state.setdefault(int(number), {})[name] = tensor.clone()
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 __all__ = ["Calibration", "calibrate", "pool_adjacent_violators"]
 
 N_KNOTS = 256
+LOWEST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,11 @@ def calibrate(scores: NDArray[np.float32], hits: NDArray[np.bool_]) -> Calibrati
         hits: ``(M,)`` whether the pair turned out positive.
 
     Returns:
-        At most ``N_KNOTS`` knots; probabilities are kept within [1e-6, 0.99].
+        At most ``N_KNOTS`` knots; probabilities are kept within [1e-6, 0.99].  Without
+        any pair, 1e-6 everywhere.
     """
+    if not len(scores):
+        return Calibration(np.zeros(1), np.full(1, LOWEST))
     low = np.linspace(0.0, 0.95, N_KNOTS // 2, endpoint=False)
     high = 1.0 - 0.05 * np.geomspace(1.0, 1e-4, N_KNOTS // 2)
     edges = np.unique(np.quantile(scores, np.concatenate([low, high])))
@@ -76,4 +80,4 @@ def calibrate(scores: NDArray[np.float32], hits: NDArray[np.bool_]) -> Calibrati
     rates = np.bincount(bins, hits, len(edges) + 1)[filled] / counts[filled]
     means = np.bincount(bins, scores, len(edges) + 1)[filled] / counts[filled]
     smooth = pool_adjacent_violators(rates, counts[filled])
-    return Calibration(means, np.clip(smooth, 1e-6, 0.99))
+    return Calibration(means, np.clip(smooth, LOWEST, 0.99))

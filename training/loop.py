@@ -192,7 +192,11 @@ class StageLoop:
     def _set_learning_rate(self) -> None:
         settings = self.settings
         factor = learning_rate_factor(
-            self._counters.step, self._n_steps, settings.schedule, settings.warmup_ratio
+            self._counters.step,
+            self._n_steps,
+            settings.schedule,
+            settings.warmup_ratio,
+            settings.final_ratio,
         )
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * group["ratio"] * factor
@@ -269,6 +273,7 @@ def build_optimizer(matcher: Matcher, settings: StageSettings) -> torch.optim.Op
     return kind(
         [group for group in groups if group["params"]],
         lr=settings.learning_rate,
+        betas=(0.9, settings.beta2),
         weight_decay=settings.reg,
         fused=True,
     )

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 
 from training.data import EncodedFeatures, Ragged, Split
+from training.item_init import svd_embeddings
+from training.losses import LOSSES
 from training.recipe import Recipe
+from training.samplers import SAMPLERS
 from vizsla.contracts.features import Order
+from vizsla.errors import ConfigError
 from vizsla.models import MODELS
 from vizsla.models.recommender.base import Matcher
 from vizsla.models.recommender.loading import build_matcher
+from vizsla.rng import numpy_generator, torch_generator
 
-__all__ = ["data_kinds", "model_config", "new_matcher"]
+__all__ = ["check_recipe", "data_kinds", "model_config", "new_matcher"]
 
 LARGE_ITEMS = 10_000
 """Catalogues above this size count as large."""
@@ -56,10 +61,24 @@ def model_config(recipe: Recipe, split: Split) -> dict[str, Any]:
     return decided | recipe.model_settings
 
 
-def new_matcher(recipe: Recipe, split: Split, generator: torch.Generator) -> Matcher:
-    """Build a matcher with fresh weights from one generator and its items' side features."""
+@runtime_checkable
+class TakesItemEmbeddings(Protocol):
+    """A matcher whose item embeddings can start from given ones."""
+
+    def set_item_embeddings(self, embeddings: NDArray[np.float32]) -> None:
+        """Take ``(N, D)`` float32 embeddings."""
+
+
+def new_matcher(recipe: Recipe, split: Split, seed: int) -> Matcher:
+    """Build a matcher with fresh weights from one seed and its items' side features."""
     matcher = build_matcher(recipe.model, model_config(recipe, split))
-    matcher.reset_parameters(generator)
+    matcher.reset_parameters(torch_generator(seed, "weights"))
+    if recipe.item_init == "svd" and isinstance(matcher, TakesItemEmbeddings):
+        size = matcher.all_item_vectors().shape[1]
+        generator = numpy_generator(seed, "item embeddings")
+        matcher.set_item_embeddings(
+            svd_embeddings(split.train, split.n_items, size, recipe.svd_power, generator)
+        )
     features = split.item_features
     if features is not None and isinstance(matcher, ReadsItemFeatures):
         matcher.set_item_features(features.codes, features.multi)
@@ -83,3 +102,32 @@ def _sizes(features: EncodedFeatures | None) -> tuple[tuple[int, ...], tuple[int
         return (), ()
     single = tuple(len(features.values[name]) for name in features.names)
     return single, tuple(len(features.values[name]) for name in features.multi_names)
+
+
+def check_recipe(recipe: Recipe, split: Split) -> None:
+    """Refuse what a recipe names but the model, the samplers or the losses do not know.
+
+    Raises:
+        UnknownNameError: No such model, sampler or loss.
+        ConfigError: A setting that it does not have.
+    """
+    _check_settings("model_settings", MODELS.load(recipe.model).Config, model_config(recipe, split))
+    for name, stage in (("stage1", recipe.stage1), ("stage2", recipe.stage2)):
+        LOSSES.load(stage.loss)
+        if stage.epochs and not stage.negatives.n_negatives + stage.hard.n_negatives:
+            raise ConfigError(f"{name} has no negatives: set {name}.negatives.n_negatives")
+        for source, own in (("negatives", stage.negatives), ("hard", stage.hard)):
+            settings = SAMPLERS.load(own.sampler).Settings
+            _check_settings(f"{name}.{source}.options", settings, own.options)
+
+
+def _check_settings(name: str, settings: type[BaseModel], values: Mapping[str, Any]) -> None:
+    try:
+        settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([name, *map(str, first["loc"])])
+        if first["type"] != "extra_forbidden":
+            raise ConfigError(f"recipe setting {key!r}: {first['msg']}") from error
+        known = ", ".join(settings.model_fields) or "none"
+        raise ConfigError(f"unknown recipe setting {key!r}: known: {known}") from error

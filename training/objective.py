@@ -127,17 +127,24 @@ class Objective:
     def _head_losses(
         self, batch: TrainingBatch, state: UserState, drawn: list[Negatives], vectors: _Vectors
     ) -> tuple[Tensor, dict[str, float]]:
-        heads: Mapping[str, tuple[float, Head]] = {
-            "deep_loss": (self._settings.deep_weight, self._matcher.scores),
-            "two_sided_loss": (self._settings.two_sided_weight, self._matcher.two_sided_scores),
+        settings, matcher = self._settings, self._matcher
+        seen = self._for_deep(drawn)
+        heads: Mapping[str, tuple[float, Head, list[Negatives]]] = {
+            "deep_loss": (settings.deep_weight, matcher.scores, seen),
+            "two_sided_loss": (settings.two_sided_weight, matcher.two_sided_scores, drawn),
         }
         total, figures = torch.zeros(()), {}
-        for name, (weight, head) in heads.items():
+        for name, (weight, head, own) in heads.items():
             if weight:
-                loss = self._loss(self._logits(head, batch, state, drawn, vectors)).mean()
+                loss = self._loss(self._logits(head, batch, state, own, vectors)).mean()
                 total = total + weight * loss
                 figures[name] = float(loss.detach())
         return total, figures
+
+    def _for_deep(self, drawn: list[Negatives]) -> list[Negatives]:
+        """Cut the main source to what the deep score is to see; draws come in random order."""
+        n_kept = self._settings.deep_negatives
+        return drawn if n_kept is None else [drawn[0].first(n_kept), *drawn[1:]]
 
     def _logits(
         self,

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from training import gate
 from training.data import EvalCases, Split
 from training.export import Trained, export_bundle
-from training.model import data_kinds, model_config, new_matcher
+from training.model import check_recipe, data_kinds, model_config, new_matcher
 from training.recipe import Recipe, load_recipe
 from training.run_folder import RunFile, RunResult, open_run, write_run
 from training.splits import default_spec, load_split
@@ -22,7 +22,6 @@ from training.validation import ranking_validator, validation_cases
 from vizsla.clock import Clock, SystemClock
 from vizsla.datasets import read_manifest
 from vizsla.models.recommender.base import Matcher
-from vizsla.rng import torch_generator
 
 __all__ = ["TrainRequest", "TrainedRun", "train_bundle"]
 
@@ -85,6 +84,7 @@ def train_bundle(request: TrainRequest) -> TrainedRun | None:
     """
     recipe, split = _load(request)
     wanted = _run_file(request, recipe, split)
+    check_recipe(recipe, split)
     done = open_run(request.out, wanted, resume=request.resume, fresh=request.fresh)
     if done is not None:
         return TrainedRun(recipe, done, request.out / done.bundle, reused=True)
@@ -159,6 +159,6 @@ def _stage1_model(request: TrainRequest, recipe: Recipe, split: Split) -> Matche
     both = recipe.stage2.epochs and (recipe.stage1.epochs or request.warm_start)
     if not both or not path.is_file():
         return None
-    matcher = new_matcher(recipe, split, torch_generator(request.seed, "weights"))
+    matcher = new_matcher(recipe, split, request.seed)
     matcher.load_state_dict(load_file(path))
     return matcher.eval()

@@ -80,15 +80,19 @@ class StageSettings(_Settings):
         loss: Name in ``LOSSES``.
         deep_weight: Of the loss on the deep score; 0 trains the two-sided head alone.
         two_sided_weight: Of the loss on the two-sided head.
+        deep_negatives: How many of the main source's negatives the deep score sees, which
+            is what costs; the two-sided head sees all.  Unset: all.
         negatives: Main source of negatives.
         hard: Second source, off by default.
         adversarial: Auxiliary task on the deep score.
         optimizer: ``adam`` or ``adamw``.
         learning_rate: Peak rate.
         item_learning_rate_ratio: Rate of the item net relative to the rest; 0 freezes it.
+        beta2: Decay of the second moment of Adam.
         reg: Weight decay (AdamW) or L2 weight (Adam).
         schedule: How the rate moves after the warm-up.
         warmup_ratio: Share of the steps in which the rate rises.
+        final_ratio: Rate at the end of a falling schedule relative to the peak.
         gradient_clip: Largest norm of the gradient; 0 for no bound.
         metric: Validation metric to maximise.
         patience: Validations without a gain before the stage ends; 0 never ends early.
@@ -102,15 +106,18 @@ class StageSettings(_Settings):
     loss: str = "sampled-softmax"
     deep_weight: float = Field(default=0.0, ge=0)
     two_sided_weight: float = Field(default=1.0, ge=0)
+    deep_negatives: int | None = Field(default=None, ge=0)
     negatives: NegativeSettings = NegativeSettings()
     hard: NegativeSettings = NegativeSettings(sampler="bns", n_negatives=0)
     adversarial: AdversarialSettings = AdversarialSettings()
     optimizer: Literal["adam", "adamw"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
     item_learning_rate_ratio: float = Field(default=1.0, ge=0)
+    beta2: float = Field(default=0.999, gt=0, lt=1)
     reg: float = Field(default=0.0, ge=0)
     schedule: Schedule = "constant"
     warmup_ratio: float = Field(default=0.0, ge=0, lt=1)
+    final_ratio: float = Field(default=0.01, ge=0, le=1)
     gradient_clip: float = Field(default=5.0, ge=0)
     metric: str = "recall_at_20"
     patience: int = Field(default=3, ge=0)
@@ -130,6 +137,8 @@ class Recipe(_Settings):
         variants: Names of the variants that were applied.
         model: Name in ``MODELS``.
         model_settings: Hyperparameters of the model's own ``Config``.
+        item_init: Start of the item embeddings: ``random``, or ``svd`` of the interactions.
+        svd_power: Weight of the larger factors, see ``training.item_init``.
         max_history: Longest context in items.
         validation_queries: Queries scored by the deep head after an epoch; 0 for all.
         checkpoint_minutes: Minutes between checkpoints within an epoch.
@@ -142,6 +151,8 @@ class Recipe(_Settings):
     variants: tuple[str, ...] = ()
     model: str = "nann"
     model_settings: dict[str, Any] = Field(default_factory=dict)
+    item_init: Literal["random", "svd"] = "random"
+    svd_power: float = Field(default=0.5, ge=0)
     max_history: int = Field(default=50, ge=1)
     validation_queries: int = Field(default=2000, ge=0)
     checkpoint_minutes: float = Field(default=5.0, gt=0)

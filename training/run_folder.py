@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from training.checkpoint import latest
 from vizsla.contracts.bundle import GateCheck
 from vizsla.errors import CorruptArtifactError, UsageError
 from vizsla.files import write_text
@@ -110,7 +111,7 @@ def open_run(out: Path, wanted: RunFile, *, resume: bool, fresh: bool) -> RunRes
     Raises:
         UsageError: The folder holds another run, or an unfinished one and neither is wanted.
     """
-    found = None if fresh else read_run(out)
+    found = None if fresh else _begun(out)
     if fresh:
         _clear(out)
     if found is not None:
@@ -122,6 +123,13 @@ def open_run(out: Path, wanted: RunFile, *, resume: bool, fresh: bool) -> RunRes
     out.mkdir(parents=True, exist_ok=True)
     write_run(out, wanted)
     return None
+
+
+def _begun(out: Path) -> RunFile | None:
+    """Read the run of a folder; one that has no checkpoint yet has nothing to lose."""
+    found = read_run(out)
+    empty = found is not None and found.result is None and latest(out / "checkpoint") is None
+    return None if empty else found
 
 
 def _refuse_other(out: Path, found: RunFile, wanted: RunFile) -> None:

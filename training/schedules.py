@@ -10,17 +10,20 @@ __all__ = ["Schedule", "learning_rate_factor"]
 Schedule = Literal["constant", "cosine", "linear"]
 
 
-def learning_rate_factor(step: int, n_steps: int, schedule: Schedule, warmup_ratio: float) -> float:
+def learning_rate_factor(
+    step: int, n_steps: int, schedule: Schedule, warmup_ratio: float, final_ratio: float = 0.01
+) -> float:
     """Return the factor of the learning rate at a step; a function of the step alone.
 
     Rises linearly over the first ``warmup_ratio`` of the steps, then stays, falls like
-    half a cosine, or falls linearly, to 1 % at the end.
+    half a cosine, or falls linearly, to ``final_ratio`` at the end.
 
     Args:
         step: From 0.
         n_steps: Steps of the stage.
         schedule: See ``Schedule``.
         warmup_ratio: In [0, 1).
+        final_ratio: In [0, 1].
 
     Example:
         >>> [learning_rate_factor(step, 4, "constant", 0.5) for step in range(4)]
@@ -29,7 +32,8 @@ def learning_rate_factor(step: int, n_steps: int, schedule: Schedule, warmup_rat
     n_warmup = round(warmup_ratio * n_steps)
     if step < n_warmup:
         return (step + 1) / n_warmup
-    done = (step - n_warmup) / max(1, n_steps - n_warmup)
-    if schedule == "cosine":
-        return 0.01 + 0.99 * (1 + math.cos(math.pi * min(done, 1.0))) / 2
-    return max(0.01, 1.0 - done) if schedule == "linear" else 1.0
+    if schedule == "constant":
+        return 1.0
+    done = min(1.0, (step - n_warmup) / max(1, n_steps - n_warmup))
+    left = (1 + math.cos(math.pi * done)) / 2 if schedule == "cosine" else 1.0 - done
+    return final_ratio + (1.0 - final_ratio) * left

@@ -95,10 +95,7 @@ class Trainer:
         """
         self.options.out.mkdir(parents=True, exist_ok=True)
         with deterministic_torch(self.options.seed, self.options.threads):
-            matcher = new_matcher(
-                self.recipe, self.split, torch_generator(self.options.seed, "weights")
-            )
-            return self._run(matcher)
+            return self._run(new_matcher(self.recipe, self.split, self.options.seed))
 
     def _run(self, matcher: Matcher) -> Matcher | None:
         found = self._resumed()

@@ -63,9 +63,7 @@ def train(
     with stop_on_interrupt(flag):
         run = train_bundle(request)
     if run is None:
-        say(
-            f"stopped; a checkpoint is in {out / 'checkpoint'}: go on with the same command and --resume"
-        )
+        say(f"a checkpoint is in {out / 'checkpoint'}: go on with the same command and --resume")
         raise typer.Exit(INTERRUPTED)
     _show(run, out, as_json=as_json)
 

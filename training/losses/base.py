@@ -13,6 +13,8 @@ from torch import Tensor
 
 __all__ = ["LogitBatch", "Loss"]
 
+NEVER = -1e6
+
 
 @dataclass(frozen=True, slots=True)
 class LogitBatch:
@@ -28,13 +30,13 @@ class LogitBatch:
     negative: Tensor
     weight: Tensor
 
-    def with_weights(self) -> Tensor:
-        """Return ``(P, 1 + S)`` logits, positive first, with weights as shifts by their log.
+    def weighted_negative(self) -> Tensor:
+        """Return ``(P, S)`` negative logits with weights as shifts by their log.
 
-        A weight of 0 becomes -inf, so such a negative has no probability and no gradient.
+        A weight of 0 becomes a huge negative number: such a negative has no probability and
+        no gradient.  Not -inf, whose gradient is NaN for a row without any negative.
         """
-        shifted = self.negative + torch.log(self.weight)
-        return torch.cat([self.positive[:, None], shifted], dim=1)
+        return self.negative + torch.log(self.weight).clamp_(min=NEVER)
 
 
 Loss = Callable[[LogitBatch], Tensor]

@@ -43,7 +43,7 @@ def correct(logits: LogitBatch, positive_log_q: Tensor, log_q: Tensor, mode: Log
     """
     if mode == "off":
         return logits
-    log_count = math.log(logits.negative.shape[1])
+    log_count = math.log(max(logits.negative.shape[1], 1))
     negative = logits.negative - log_q - log_count
     if mode == "negatives":
         return LogitBatch(logits.positive, negative, logits.weight)

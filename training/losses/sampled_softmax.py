@@ -24,4 +24,5 @@ def sampled_softmax(logits: LogitBatch) -> Tensor:
         >>> sampled_softmax(batch)
         tensor([0.6931])
     """
-    return torch.logsumexp(logits.with_weights(), dim=1) - logits.positive
+    against = torch.logsumexp(logits.weighted_negative(), dim=1)
+    return torch.nn.functional.softplus(against - logits.positive)

@@ -91,10 +91,11 @@ class Negatives:
     weight: Tensor
     stats: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether all positives have the same items."""
-        return self.item_nums.ndim == 1
+    def first(self, count: int) -> Negatives:
+        """Return the first ``count`` negatives of every positive."""
+        return Negatives(
+            self.item_nums[..., :count], self.log_q[..., :count], self.weight[:, :count], self.stats
+        )
 
 
 class Sampler(ABC):

@@ -1,0 +1,158 @@
+"""What every registered sampler promises, and the distributions of the simple ones."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings, strategies as st
+
+import training.samplers
+from training.data import Ragged
+from training.samplers import SAMPLERS
+from training.samplers.base import SamplerData, SampleRequest
+from training.seen_items import SeenItems
+
+N_ITEMS = 12
+OPTIONS = {
+    "uniform": [{}, {"shared": False}],
+    "popularity": [{}, {"shared": False, "alpha": 1.0}],
+    "in-batch": [{}],
+    "dns": [{}, {"shared": True, "proposal": "popularity"}],
+    "bns": [
+        {},
+        {"prior": "popularity", "cdf": "exact"},
+        {"shared": True, "pool_size": 8, "n_references": 3},
+        {"combiner": "posterior"},
+        {"combiner": "reweight"},
+    ],
+}
+CASES = [(name, options) for name in SAMPLERS for options in OPTIONS[name]]
+ROWS = st.lists(
+    st.sets(st.integers(0, N_ITEMS - 1), min_size=1).map(sorted), min_size=1, max_size=5
+)
+
+
+def make_data(rows):
+    train = Ragged.from_lists(rows)
+    counts = torch.bincount(torch.from_numpy(train.values), minlength=N_ITEMS)
+    return SamplerData(train, SeenItems(train, N_ITEMS), counts)
+
+
+def make_sampler(name, options, data, seed=0):
+    kind = SAMPLERS.load(name)
+    return kind(data, kind.Settings(**options), torch.Generator().manual_seed(seed))
+
+
+def make_request(rows):
+    """One positive per item of each user; the score is the item number."""
+    users = torch.tensor([user for user, row in enumerate(rows) for _ in row])
+    positives = torch.tensor([item for row in rows for item in row])
+
+    def score(items):
+        return items.float().expand(len(users), -1)
+
+    return SampleRequest(users, positives, score)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+@settings(max_examples=25, deadline=None)
+@given(rows=ROWS, n_negatives=st.integers(1, 6), seed=st.integers(0, 5))
+def test_a_sampler_never_returns_a_positive(name, options, rows, n_negatives, seed):
+    """No negative of weight above 0 is an item of its user, even for one who has everything."""
+    request = make_request(rows)
+    drawn = make_sampler(name, options, make_data(rows), seed).sample(request, n_negatives)
+    items = drawn.item_nums.expand(len(request.users), -1)
+
+    assert drawn.weight.shape == items.shape
+    assert drawn.log_q.shape == drawn.item_nums.shape
+    for user, own, weights in zip(request.users, items.tolist(), drawn.weight, strict=True):
+        used = {item for item, weight in zip(own, weights.tolist(), strict=True) if weight > 0}
+        assert not used & set(rows[user])
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_the_same_generator_gives_the_same_negatives(name, options):
+    """All randomness comes from the generator, and another seed gives another draw or order."""
+    rows = [[0, 1, 2], [3, 4], [1, 5]]
+    draws = [make_sampler(name, options, make_data(rows), 7).sample(make_request(rows), 3)] * 2
+
+    assert torch.equal(draws[0].item_nums, draws[1].item_nums)
+    assert torch.equal(draws[0].weight, draws[1].weight)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_the_state_of_the_generator_is_all_state(name, options):
+    """A sampler put back to an earlier generator state draws the same again."""
+    rows = [[0, 1, 2], [3, 4], [1, 5]]
+    sampler = make_sampler(name, options, make_data(rows))
+    sampler.sample(make_request(rows), 3)
+    state = sampler.generator.get_state()
+    first = sampler.sample(make_request(rows), 3)
+    sampler.generator.set_state(state)
+
+    assert torch.equal(first.item_nums, sampler.sample(make_request(rows), 3).item_nums)
+
+
+def test_one_file_per_sampler():
+    """The folder holds the registered samplers, their common base, and nothing else."""
+    files = {path.stem for path in Path(training.samplers.__file__).parent.glob("*.py")}
+
+    assert files - {"__init__", "base"} == {name.replace("-", "_") for name in SAMPLERS}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_uniform_draws_every_item_alike(shared):
+    """Of the nine items that user 0 lacks, each gets a ninth of the weight."""
+    rows = [[0, 1, 2]]
+    drawn = make_sampler("uniform", {"shared": shared}, make_data(rows)).sample(
+        make_request(rows), 10 if not shared else 11
+    )
+    sampler = make_sampler("uniform", {"shared": shared}, make_data(rows))
+    counts = torch.zeros(N_ITEMS)
+    for _ in range(400):
+        drawn = sampler.sample(make_request(rows), 10)
+        counts += torch.bincount(
+            drawn.item_nums.expand(3, -1).reshape(-1), drawn.weight.reshape(-1), N_ITEMS
+        )
+    shares = counts / counts.sum()
+
+    assert shares[:3].sum() == 0
+    assert (shares[3:] - 1 / 9).abs().max() < 0.02
+    assert torch.allclose(drawn.log_q, torch.tensor(-math.log(N_ITEMS)))
+
+
+def test_uniform_gives_the_whole_catalogue_once_when_asked_for_it():
+    """As many negatives as items is the full softmax."""
+    rows = [[0, 1]]
+    drawn = make_sampler("uniform", {}, make_data(rows)).sample(make_request(rows), N_ITEMS)
+
+    assert drawn.item_nums.tolist() == list(range(N_ITEMS))
+    assert drawn.weight.sum(dim=1).tolist() == [10.0, 10.0]
+
+
+def test_in_batch_negatives_are_the_batch():
+    """Positives 0, 1 | 2: user 0 gets item 2, user 1 gets items 0 and 1."""
+    rows = [[0, 1], [2]]
+    drawn = make_sampler("in-batch", {}, make_data(rows)).sample(make_request(rows), 100)
+
+    assert drawn.item_nums.tolist() == [0, 1, 2]
+    assert drawn.weight.tolist() == [[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]]
+
+
+def test_in_batch_log_q_is_the_share_of_interactions():
+    """An item with 3 of the interactions has three times the probability of one with 1."""
+    rows = [[0, 1], [0], [0]]
+    sampler = make_sampler("in-batch", {}, make_data(rows))
+    log_q = sampler.log_q(torch.tensor([0, 1]))
+
+    assert torch.allclose((log_q[0] - log_q[1]).exp(), torch.tensor(3.0))
+
+
+def test_dns_takes_the_highest_scores():
+    """With the whole catalogue as candidates and scores 0 to 11, the two best unseen are taken."""
+    rows = [[11, 3]]
+    options = {"candidates_per_negative": 5}
+    drawn = make_sampler("dns", options, make_data(rows)).sample(make_request(rows), 2)
+
+    assert [sorted(row) for row in drawn.item_nums.tolist()] == [[9, 10], [9, 10]]

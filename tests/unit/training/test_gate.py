@@ -1,0 +1,45 @@
+"""The publish gate."""
+
+import pytest
+import torch
+
+from training.gate import compare, judge
+from training.model import new_matcher
+from training.validation import ranking_validator, validation_cases
+
+
+def figures(matcher, **rivals):
+    named = {"matcher": matcher} | rivals
+    return {name: {"recall_at_20": value} for name, value in named.items()}
+
+
+def test_all_rivals_must_be_beaten():
+    """One that is better, or as good, is enough to fail; each comparison is kept."""
+    assert compare(figures(0.3, two_sided_head=0.2, cooccurrence=0.25)).publishable
+    failed = compare(figures(0.3, two_sided_head=0.2, cooccurrence=0.31))
+
+    assert not failed.publishable
+    assert [(c.rival, c.met) for c in failed.checks] == [
+        ("two_sided_head", True),
+        ("cooccurrence", False),
+    ]
+
+
+def test_a_tie_is_not_enough():
+    """A deep score that equals its own dot product does not earn its cost."""
+    assert not compare(figures(0.3, two_sided_head=0.3)).publishable
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_an_untrained_matcher_fails_against_counting(small_recipe, split, forked):
+    """On planted clusters counting is good, an untrained model is not, and both heads are equal."""
+    cases = validation_cases(split, 0, 0)
+    matcher = new_matcher(small_recipe(), split, seed=0)
+    other = new_matcher(small_recipe(), split, seed=1) if forked else None
+    report = judge(matcher, other, split, cases, ranking_validator(split, cases))
+
+    assert not report.publishable
+    assert ("two_sided_model" in report.figures) is forked
+    assert report.figures["matcher"] == report.figures["two_sided_head"]
+    assert report.figures["cooccurrence"]["recall_at_20"] > 0.8
+    assert torch.is_grad_enabled()

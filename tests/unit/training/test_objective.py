@@ -1,0 +1,87 @@
+"""What a step computes."""
+
+import pytest
+import torch
+
+from training.batches import BatchPlan, BatchSettings
+from training.model import new_matcher
+from training.objective import Objective, build_sources
+from training.samplers.base import SamplerData
+from vizsla.errors import ConfigError, UnknownNameError
+
+
+@pytest.fixture
+def make(small_recipe, split):
+    """Build the objective of stage 2 with further settings, and a batch."""
+
+    def build(**changes):
+        recipe = small_recipe(**{f"stage2__{key}": value for key, value in changes.items()})
+        matcher = new_matcher(recipe, split, seed=0)
+        sources = build_sources(recipe.stage2, SamplerData.from_split(split), seed=0)
+        plan = BatchPlan(split, BatchSettings(16, recipe.max_history), 0, "test")
+        return Objective(matcher, recipe.stage2, sources), plan.epoch(0)[0], matcher
+
+    return build
+
+
+def test_the_total_is_the_weighted_sum(make):
+    """Deep loss times its weight, plus two-sided loss times its own, plus the task's."""
+    objective, batch, _ = make(deep_weight=2.0, two_sided_weight=0.5, adversarial__weight=3.0)
+    found = objective(batch, 1.0)
+    figures = found.figures
+    expected = 2.0 * figures["deep_loss"] + 0.5 * figures["two_sided_loss"] + 3.0 * figures["kl"]
+
+    assert float(found.loss.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_task_waits_for_its_time(make):
+    """Before its share of the steps it is not computed."""
+    objective, batch, _ = make(adversarial__start_ratio=0.5)
+
+    assert "kl" not in objective(batch, 0.49).figures
+    assert "kl" in objective(batch, 0.5).figures
+
+
+def test_a_two_sided_stage_does_not_touch_the_deep_branch(make):
+    """No gradient there, so no cost either."""
+    objective, batch, matcher = make(deep_weight=0.0, adversarial__weight=0.0)
+    objective(batch, 1.0).loss.backward()
+
+    assert all(p.grad is None for p in matcher.score_net.parameters())
+    assert matcher.items.ids.weight.grad is not None
+
+
+def test_the_deep_score_may_see_fewer_negatives(make):
+    """The two-sided head sees them all, so its loss does not change; the deep one's shrinks."""
+    all_seen, batch, _ = make(deep_weight=1.0)
+    few_seen, _, _ = make(deep_weight=1.0, deep_negatives=2)
+    none_seen, _, _ = make(deep_weight=1.0, deep_negatives=0)
+    figures = [objective(batch, 0.0).figures for objective in (all_seen, few_seen, none_seen)]
+    deep = [f["deep_loss"] for f in figures]
+
+    assert figures[0]["two_sided_loss"] == figures[1]["two_sided_loss"]
+    assert deep[0] > deep[1] > deep[2]
+
+
+def test_the_loss_of_a_batch_does_not_depend_on_the_order_of_its_targets(make):
+    """Own negatives apart, a permutation of the targets gives the same mean."""
+    changes = {"hard__n_negatives": 0, "adversarial__weight": 0.0, "deep_weight": 1.0}
+    (one, batch, _), (other, _, _) = make(**changes), make(**changes)
+    order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(0))
+    mixed = type(batch)(
+        batch.sequences,
+        batch.rows[order],
+        batch.columns[order],
+        batch.users[order],
+        batch.positives[order],
+    )
+
+    assert torch.allclose(one(batch, 0.0).loss, other(mixed, 0.0).loss, atol=1e-5)
+
+
+def test_unknown_names_and_options_are_refused(make):
+    """Before anything is trained."""
+    with pytest.raises(UnknownNameError, match="unknown sampler"):
+        make(negatives__sampler="unifrom")
+    with pytest.raises(ConfigError, match="options of sampler 'uniform'"):
+        make(negatives__options={"shard": True})
