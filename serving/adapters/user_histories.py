@@ -91,23 +91,33 @@ def _read(path: Path) -> pa.Table:
     for name in (USER_ID, HISTORY):
         if name not in table.column_names:
             raise DataError(f"{path}: no column {name!r}")
-    if not pa.types.is_list(table.schema.field(HISTORY).type):
-        raise DataError(f"{path}: column 'history' must hold lists of item ids")
+    if not _is_text(table.schema.field(USER_ID).type):
+        raise DataError(f"{path}: column user_id must hold strings")
+    if not _is_list_of_text(table.schema.field(HISTORY).type):
+        raise DataError(f"{path}: column history must hold lists of item ids (strings)")
     return _plain_strings(table)
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    """Plain, large and dictionary strings; an all-null column counts as one."""
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_null(inner)
+    )
+
+
+def _is_list_of_text(kind: pa.DataType) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return bool(is_list and _is_text(kind.value_type))
+
+
 def _plain_strings(table: pa.Table) -> pa.Table:
-    """Make large and dictionary strings plain, so that one test of type is enough."""
+    """Make all kinds of strings plain ones, so that one test of type is enough."""
     schema = pa.schema([_plain(field) for field in table.schema])
     return table.cast(schema).combine_chunks()
 
 
 def _plain(field: pa.Field) -> pa.Field:
-    kind = field.type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_large_string(kind):
-        kind = pa.string()
     if field.name == HISTORY:
-        kind = pa.list_(pa.string())
-    return field.with_type(kind)
+        return field.with_type(pa.list_(pa.string()))
+    return field.with_type(pa.string()) if _is_text(field.type) else field
