@@ -1,0 +1,1 @@
+"""Benches: figures with their targets, the commands that make them, and the form they share."""

@@ -1,0 +1,129 @@
+"""``vizsla bench``: figures with targets, as JSON and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from training.bench import alignment as alignment_bench, spine as spine_bench
+from training.bench.form import BenchFile, conclude, new_result
+from training.evaluate import RIVALS, EvaluateSettings
+from training.provenance import provenance
+from training.recipe import parse_assignments
+from vizsla.bundles import load
+from vizsla.config import load_settings
+from vizsla.errors import UsageError
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Make the figures that are promised, with their targets.")
+
+ToFile = Annotated[Path, typer.Option("--json", help="Result file; an unfinished one goes on.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit non-zero if a target is missed.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Begin again even if the file has rows.")]
+Seed = Annotated[int, typer.Option(help="Of samples, bootstrap and index.")]
+Preset = Annotated[
+    Literal["full", "quick"], typer.Option(help="quick: few queries, to see that it works.")
+]
+
+QUERIES = {"full": 10_000, "quick": 200}
+CURVE_QUERIES = {"full": 1_000, "quick": 50}
+
+
+@app.callback()
+def benches() -> None:
+    """Make the figures that are promised, with their targets."""
+
+
+@app.command()
+def spine(
+    json: ToFile,
+    bundle: Annotated[
+        list[str], typer.Option(help="DATASET=PATH of a bundle or of a folder of `vizsla train`.")
+    ],
+    preset: Preset = "full",
+    max_queries: Annotated[
+        int | None, typer.Option(min=0, help="Test queries per dataset; 0 for all.")
+    ] = None,
+    seed: Seed = 0,
+    strict: Strict = False,
+    fresh: Fresh = False,
+) -> None:
+    """Compare trained bundles with every rival, and their walks with exhaustive scoring, on test."""
+    origin, bundles = provenance(seed), _named(bundle)
+    hashes = {
+        name: load(path, verify=False).manifest.content_hash for name, path in bundles.items()
+    }
+    settings = _evaluation(preset, seed, max_queries, RIVALS)
+    kept = {"bundles": hashes, "max_queries": settings.max_queries}
+    file = BenchFile(json, new_result("spine", preset, origin, kept), fresh=fresh)
+    targets = spine_bench.run_spine(bundles, file, settings, load_settings().home, origin)
+    conclude(file.finish(targets), spine_bench.COLUMNS, strict=strict)
+
+
+@app.command()
+def alignment(
+    json: ToFile,
+    run: Annotated[
+        Path, typer.Option(help="Finished folder of `vizsla train`; its stage 1 is forked.")
+    ],
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for the arms' runs; default: beside --json.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Pairs of arms.")] = 3,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Recipe setting, e.g. stage2.epochs=3.")
+    ] = None,
+    weight: Annotated[
+        float, typer.Option(min=0, help="Of the task where it is on; 0 for the recipe's own.")
+    ] = 1.0,
+    preset: Preset = "full",
+    max_queries: Annotated[
+        int | None, typer.Option(min=0, help="Test queries per arm; 0 for all.")
+    ] = None,
+    seed: Seed = 0,
+    strict: Strict = False,
+    fresh: Fresh = False,
+) -> None:
+    """Train with the adversarial task off and on, and compare coverage and recall."""
+    origin, settings = provenance(seed), _evaluation(preset, seed, max_queries, ())
+    plan = alignment_bench.AlignmentPlan(
+        run=run,
+        work=work or json.with_suffix(""),
+        seeds=tuple(range(seeds)),
+        assignments=parse_assignments(assignments or ()),
+        weight=weight,
+        settings=settings,
+        home=load_settings().home,
+    )
+    kept = {
+        "run": str(run),
+        "assignments": dict(plan.assignments),
+        "weight": weight,
+        "max_queries": settings.max_queries,
+    }
+    file = BenchFile(json, new_result("alignment", preset, origin, kept), fresh=fresh)
+    targets = alignment_bench.run_alignment(plan, file, origin)
+    conclude(file.finish(targets), alignment_bench.COLUMNS, strict=strict)
+
+
+def _evaluation(
+    preset: str, seed: int, max_queries: int | None, rivals: tuple[str, ...]
+) -> EvaluateSettings:
+    chosen = QUERIES[preset] if max_queries is None else max_queries
+    return EvaluateSettings(
+        max_queries=chosen or None, seed=seed, rivals=rivals, curve_queries=CURVE_QUERIES[preset]
+    )
+
+
+def _named(texts: Sequence[str]) -> dict[str, Path]:
+    named = {}
+    for text in texts:
+        name, found, path = text.partition("=")
+        if not (name and found and path):
+            raise UsageError(f"--bundle {text!r}: give DATASET=PATH, for instance ml-1m=runs/ml-1m")
+        named[name] = Path(path)
+    return named
