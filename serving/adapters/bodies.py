@@ -124,7 +124,8 @@ def _said(detail: ErrorDetails) -> str:
         case "missing":
             return "this field is needed"
         case _:
-            return detail["msg"].replace("Input should be", "must be", 1)
+            said = detail["msg"].replace("Input should be", "must be", 1)
+            return said.replace(" after validation", "", 1)
 
 
 class _Twice(NamedTuple):
