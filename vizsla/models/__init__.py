@@ -11,7 +11,7 @@ MODELS = Registry(
     {
         "nann": "vizsla.models.recommender.nann:Nann",
         "no_attention": "vizsla.models.recommender.ablations:NoAttention",
-        "two_sided": "vizsla.models.recommender.ablations:TwoSided",
+        "two_sided": "vizsla.models.recommender.two_sided:TwoSided",
     },
 )
 """Matchers by name; a new one is a file and one line here."""

@@ -9,10 +9,11 @@ from hypothesis import given, settings, strategies as st
 
 from training.data import Ragged
 from vizsla.errors import IncompatibleArtifactError
-from vizsla.models.recommender.ablations import NoAttention, TwoSided
+from vizsla.models.recommender.ablations import NoAttention
 from vizsla.models.recommender.base import PADDING, SequenceBatch
 from vizsla.models.recommender.config import NannConfig
 from vizsla.models.recommender.nann import Nann
+from vizsla.models.recommender.two_sided import TwoSided
 from vizsla.rng import torch_generator
 
 VARIANTS = {
