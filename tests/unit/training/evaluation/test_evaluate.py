@@ -110,6 +110,7 @@ def test_the_curve_compares_at_equal_deep_scores(found):
         assert rerank.scored_ratio == pytest.approx(walk.scored_ratio, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_result_survives_json_and_says_where_it_comes_from(world, found, tmp_path):
     """Commit, machine, seed, data and command are in the file."""
     files = write_evaluation(found, tmp_path / "out")
@@ -121,6 +122,7 @@ def test_the_result_survives_json_and_says_where_it_comes_from(world, found, tmp
     assert read.provenance.command
 
 
+@pytest.mark.slow
 def test_the_picture_is_a_png_with_something_in_it(found, tmp_path):
     """Lines of several colours, not an empty frame."""
     from matplotlib.image import imread
