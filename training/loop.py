@@ -6,7 +6,7 @@ Shapes: **P** targets of a batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -239,10 +239,7 @@ class StageLoop:
         figures = self._hooks.validate(
             self.matcher, "deep" if settings.deep_weight else "two_sided"
         )
-        if settings.metric not in figures:
-            known = ", ".join(sorted(figures))
-            raise ConfigError(f"unknown metric {settings.metric!r}: known: {known}")
-        value = figures[settings.metric]
+        value = _figure(figures, settings.metric)
         is_best = counters.best_value is None or value > counters.best_value
         if is_best:
             counters.best_value, counters.best_epoch, counters.n_worse = value, counters.epoch, 0
@@ -256,6 +253,16 @@ class StageLoop:
     def _save(self) -> None:
         self._hooks.save()
         self._saved_s = self._hooks.clock.monotonic_s()
+
+
+def _figure(figures: Mapping[str, float], metric: str) -> float:
+    """Return a figure, or the sum of several joined by ``+``."""
+    names = metric.split("+")
+    for name in names:
+        if name not in figures:
+            known = ", ".join(sorted(figures))
+            raise ConfigError(f"unknown metric {name!r}: known: {known}")
+    return sum(figures[name] for name in names)
 
 
 def build_optimizer(matcher: Matcher, settings: StageSettings) -> torch.optim.Optimizer:

@@ -128,10 +128,10 @@ class Objective:
         self, batch: TrainingBatch, state: UserState, drawn: list[Negatives], vectors: _Vectors
     ) -> tuple[Tensor, dict[str, float]]:
         settings, matcher = self._settings, self._matcher
-        seen = self._for_deep(drawn)
+        cheap = drawn if settings.hard_trains == "both" else drawn[:1]
         heads: Mapping[str, tuple[float, Head, list[Negatives]]] = {
-            "deep_loss": (settings.deep_weight, matcher.scores, seen),
-            "two_sided_loss": (settings.two_sided_weight, matcher.two_sided_scores, drawn),
+            "deep_loss": (settings.deep_weight, matcher.scores, self._for_deep(drawn)),
+            "two_sided_loss": (settings.two_sided_weight, matcher.two_sided_scores, cheap),
         }
         total, figures = torch.zeros(()), {}
         for name, (weight, head, own) in heads.items():
@@ -157,7 +157,7 @@ class Objective:
         """Score the positives and all negatives, corrected for how they were drawn."""
         positive = head(state, vectors[batch.positives][:, None])[:, 0]
         parts = []
-        for source, negatives in zip(self._sources, drawn, strict=True):
+        for source, negatives in zip(self._sources, drawn, strict=False):
             raw = LogitBatch(positive, head(state, vectors[negatives.item_nums]), negatives.weight)
             own = source.sampler.log_q(batch.positives)
             parts.append(correct(raw, own, negatives.log_q, source.settings.logq))

@@ -84,6 +84,7 @@ class StageSettings(_Settings):
             is what costs; the two-sided head sees all.  Unset: all.
         negatives: Main source of negatives.
         hard: Second source, off by default.
+        hard_trains: Which score the second source trains: ``both`` or ``deep`` alone.
         adversarial: Auxiliary task on the deep score.
         optimizer: ``adam`` or ``adamw``.
         learning_rate: Peak rate.
@@ -94,7 +95,7 @@ class StageSettings(_Settings):
         warmup_ratio: Share of the steps in which the rate rises.
         final_ratio: Rate at the end of a falling schedule relative to the peak.
         gradient_clip: Largest norm of the gradient; 0 for no bound.
-        metric: Validation metric to maximise.
+        metric: Validation metric to maximise, or a sum: ``recall_at_20+ndcg_at_20``.
         patience: Validations without a gain before the stage ends; 0 never ends early.
         validate_every: Epochs between validations.
     """
@@ -109,6 +110,7 @@ class StageSettings(_Settings):
     deep_negatives: int | None = Field(default=None, ge=0)
     negatives: NegativeSettings = NegativeSettings()
     hard: NegativeSettings = NegativeSettings(sampler="bns", n_negatives=0)
+    hard_trains: Literal["both", "deep"] = "both"
     adversarial: AdversarialSettings = AdversarialSettings()
     optimizer: Literal["adam", "adamw"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -152,7 +154,7 @@ class Recipe(_Settings):
     model: str = "nann"
     model_settings: dict[str, Any] = Field(default_factory=dict)
     item_init: Literal["random", "svd"] = "random"
-    svd_power: float = Field(default=0.5, ge=0)
+    svd_power: float = Field(default=1.0, ge=0)
     max_history: int = Field(default=50, ge=1)
     validation_queries: int = Field(default=2000, ge=0)
     checkpoint_minutes: float = Field(default=5.0, gt=0)

@@ -124,9 +124,8 @@ class Sampler(ABC):
         """Return the log probability of one draw of items of any shape, float32."""
 
     def shared(self, request: SampleRequest, item_nums: Tensor) -> Negatives:
-        """Make shared negatives, masked where a user has the item."""
+        """Make shared negatives, masked where a user has the item (the positive is one of them)."""
         hits = self.data.seen.contains_shared(request.users, item_nums)
-        hits |= request.positives[:, None] == item_nums
         masked_ratio = float(hits.float().mean()) if hits.numel() else 0.0
         stats = {"masked_ratio": masked_ratio}
         return Negatives(item_nums, self.log_q(item_nums), (~hits).float(), stats)

@@ -145,7 +145,7 @@ class BayesianSettings(CandidateSettings):
         n_references: Reference items of the sampled function, refreshed each batch.
         combiner: ``risk`` is the paper's rule; ``posterior`` takes the safest candidates
             whatever their hardness; ``reweight`` keeps the candidates as drawn and gives
-            each its posterior as its weight.
+            each its posterior as its weight, so that the logQ correction stays exact.
     """
 
     weight: float = Field(default=10.0, ge=0.0)
@@ -178,8 +178,7 @@ class BayesianSampler(Sampler):
         candidates = self._source.draw(request, n_negatives)
         judgement = self._judge(request, candidates)
         cost = self._cost(judgement)
-        log_q = self._source.proposal.log_q
-        negatives, columns = choose_smallest(candidates, cost, n_negatives, log_q)
+        negatives, columns = choose_smallest(candidates, cost, n_negatives)
         unbias = judgement.unbias.gather(1, columns)
         n_used = negatives.weight.sum().clamp(min=1.0)
         info = judgement.info.gather(1, columns)

@@ -35,8 +35,7 @@ class DynamicSampler(Sampler):
     def sample(self, request: SampleRequest, n_negatives: int) -> Negatives:
         """Draw candidates and keep the ``n_negatives`` highest-scoring ones."""
         candidates = self._source.draw(request, n_negatives)
-        log_q = self._source.proposal.log_q
-        negatives, columns = choose_smallest(candidates, -candidates.scores, n_negatives, log_q)
+        negatives, columns = choose_smallest(candidates, -candidates.scores, n_negatives)
         positive = request.score(request.positives[:, None])
         info = torch.sigmoid(candidates.scores.gather(1, columns) - positive)
         negatives.stats["info"] = float((info * negatives.weight).mean())

@@ -60,9 +60,9 @@ def draw_own(
 ) -> Negatives:
     """Draw unseen negatives for each positive from a proposal."""
     draw = draw_unseen(proposal, sampler.data.seen, request.users, n_negatives, sampler.generator)
-    weight = draw.valid & (draw.item_nums != request.positives[:, None])
+    weight = draw.valid.float()
     stats = {
-        "masked_ratio": 1.0 - float(weight.float().mean()),
+        "masked_ratio": 1.0 - float(weight.mean()),
         "redraw_ratio": draw.n_redraws / max(draw.item_nums.numel(), 1),
     }
-    return Negatives(draw.item_nums, sampler.log_q(draw.item_nums), weight.float(), stats)
+    return Negatives(draw.item_nums, sampler.log_q(draw.item_nums), weight, stats)

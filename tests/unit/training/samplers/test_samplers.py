@@ -18,13 +18,18 @@ OPTIONS = {
     "uniform": [{}, {"shared": False}],
     "popularity": [{}, {"shared": False, "alpha": 1.0}],
     "in-batch": [{}],
-    "dns": [{}, {"shared": True, "proposal": "popularity"}],
+    "dns": [
+        {},
+        {"proposal": "softmax", "pool_size": 5},
+        {"shared": True, "proposal": "popularity"},
+    ],
     "bns": [
         {},
         {"prior": "popularity", "cdf": "exact"},
         {"shared": True, "pool_size": 8, "n_references": 3},
         {"combiner": "posterior"},
         {"combiner": "reweight"},
+        {"combiner": "reweight", "proposal": "softmax", "candidates_per_negative": 1},
     ],
 }
 CASES = [(name, options) for name in SAMPLERS for options in OPTIONS[name]]
@@ -156,3 +161,22 @@ def test_dns_takes_the_highest_scores():
     drawn = make_sampler("dns", options, make_data(rows)).sample(make_request(rows), 2)
 
     assert [sorted(row) for row in drawn.item_nums.tolist()] == [[9, 10], [9, 10]]
+
+
+def test_softmax_candidates_follow_the_score_and_say_how_likely():
+    """Two unseen items of score log 1 and log 3: drawn a quarter and three quarters of the time."""
+    rows = [list(range(2, N_ITEMS))]
+    data = make_data(rows)
+    options = {"proposal": "softmax", "pool_size": N_ITEMS, "uniform_ratio": 1e-6}
+    sampler = make_sampler("dns", options | {"candidates_per_negative": 1}, data)
+    table = torch.tensor([0.0, math.log(3)] + [50.0] * 10)
+    request = SampleRequest(
+        torch.tensor([0]), torch.tensor([2]), lambda items: table[items].reshape(1, -1)
+    )
+    drawn = sampler.sample(request, 20_000)
+    share = float((drawn.item_nums == 1).float().mean())
+
+    assert share == pytest.approx(3 / 4, abs=0.015)
+    assert torch.allclose(
+        drawn.log_q.exp(), torch.where(drawn.item_nums == 1, 3 / 4, 1 / 4), atol=1e-4
+    )
