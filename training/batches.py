@@ -1,6 +1,7 @@
 """Training batches: windows of users' sequences with the places to predict.
 
-Shapes: **B** sequences, **L** length, **P** targets, **U** users, **W** windows.
+Shapes: **B** sequences, **L** length, **P** targets, **Q** contexts that targets are seen from,
+**U** users, **W** windows.
 """
 
 from __future__ import annotations
@@ -16,7 +17,17 @@ from training.data import Ragged, Split
 from vizsla.models.recommender.base import PADDING, SequenceBatch
 from vizsla.rng import numpy_generator
 
-__all__ = ["BatchPlan", "BatchSettings", "EpochBatches", "TrainingBatch", "Windows", "cut_windows"]
+__all__ = [
+    "BatchPlan",
+    "BatchSettings",
+    "EpochBatches",
+    "TrainingBatch",
+    "Windows",
+    "cut_windows",
+    "keep_some",
+    "shuffle_rows",
+    "split_targets",
+]
 
 Ints = NDArray[np.int64]
 
@@ -31,24 +42,29 @@ class BatchSettings:
         targets_per_sequence: Targets drawn from each window per epoch; 0 for all.
         stride: New targets per window; None takes half of ``max_history`` for ordered data, so
             that a target has at least half a context, and all of it for unordered data.
+        split_ratio: 0 sees each target from its own context.  Above 0, about this share of a
+            window become targets, all seen from the rest: one state per window, which is far
+            cheaper.  Unordered data only.
     """
 
     batch_size: int
     max_history: int
     targets_per_sequence: int = 0
     stride: int | None = None
+    split_ratio: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatch:
-    """Sequences and P targets in them.
+    """Sequences, Q places to see them from, and P targets.
 
     Attributes:
-        sequences: B left-padded sequences, targets included.
-        rows: ``(P,)`` int64 in [0, B).
-        columns: ``(P,)`` int64 in [0, L).
-        users: ``(P,)`` int64 row of the target's user in ``Split.train``.
+        sequences: B left-padded sequences.
+        rows: ``(Q,)`` int64 in [0, B).
+        columns: ``(Q,)`` int64 in [0, L]; a target's own place, or L for the whole sequence.
+        users: ``(Q,)`` int64 row of the user in ``Split.train``.
         positives: ``(P,)`` int64 item numbers of the targets.
+        seen_from: ``(P,)`` int64 in [0, Q); None where each target has its own place, P = Q.
     """
 
     sequences: SequenceBatch
@@ -56,6 +72,12 @@ class TrainingBatch:
     columns: Tensor
     users: Tensor
     positives: Tensor
+    seen_from: Tensor | None = None
+
+    @property
+    def target_users(self) -> Tensor:
+        """``(P,)`` int64 row of each target's user."""
+        return self.users if self.seen_from is None else self.users[self.seen_from]
 
     def __len__(self) -> int:
         return len(self.positives)
@@ -191,8 +213,14 @@ class EpochBatches:
         own = np.arange(index * size, min((index + 1) * size, len(self._windows)))
         windows = self._windows.take(own)
         items = _gather(self._train, windows)
-        targets = _target_mask(windows, items.shape[1])
         generator = self._plan.generator(self._epoch, index)
+        if self._plan.settings.split_ratio:
+            return self._split(windows, items, generator)
+        return self._each(windows, items, generator)
+
+    def _each(self, windows: Windows, items: Ints, generator: np.random.Generator) -> TrainingBatch:
+        """See each target from its own context."""
+        targets = _target_mask(windows, items.shape[1])
         targets = keep_some(targets, self._plan.settings.targets_per_sequence, generator)
         rows, columns = np.nonzero(targets)
         return TrainingBatch(
@@ -202,6 +230,50 @@ class EpochBatches:
             torch.from_numpy(windows.rows[rows]),
             torch.from_numpy(items[rows, columns]),
         )
+
+    def _split(
+        self, windows: Windows, items: Ints, generator: np.random.Generator
+    ) -> TrainingBatch:
+        """See a random share of each window from all the rest of it."""
+        settings = self._plan.settings
+        targets = split_targets(items != PADDING, settings.split_ratio, generator)
+        targets = keep_some(targets, settings.targets_per_sequence, generator)
+        rows, columns = np.nonzero(targets)
+        context = np.where(targets, PADDING, items)
+        return TrainingBatch(
+            SequenceBatch(torch.from_numpy(context), self._plan.codes(windows.rows)),
+            torch.arange(len(items)),
+            torch.full((len(items),), items.shape[1]),
+            torch.from_numpy(windows.rows),
+            torch.from_numpy(items[rows, columns]),
+            torch.from_numpy(rows),
+        )
+
+
+def split_targets(
+    mask: NDArray[np.bool_], ratio: float, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Mark a random share of each row, at least one place, and leave at least one unmarked.
+
+    The share itself varies between half and one and a half of ``ratio``, so that contexts
+    of many lengths are learned.
+
+    Args:
+        mask: ``(B, L)`` places that hold an item, at least two per row.
+        ratio: Mean share, in (0, 2/3).
+        generator: Source of randomness.
+
+    Example:
+        >>> rows = np.array([[False, True, True], [True, True, True]])
+        >>> split_targets(rows, 0.4, np.random.default_rng(0)).sum(axis=1).tolist()
+        [1, 1]
+    """
+    lengths = mask.sum(axis=1)
+    shares = ratio * (0.5 + generator.random(len(mask)))
+    n_targets = np.clip(np.rint(shares * lengths), 1, lengths - 1)
+    keys = np.where(mask, generator.random(mask.shape), 2.0)
+    ranks = np.argsort(np.argsort(keys, axis=1), axis=1)
+    return np.asarray(ranks < n_targets[:, None])
 
 
 def shuffle_rows(table: Ragged, generator: np.random.Generator) -> Ragged:

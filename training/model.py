@@ -114,6 +114,8 @@ def check_recipe(recipe: Recipe, split: Split) -> None:
     _check_settings("model_settings", MODELS.load(recipe.model).Config, model_config(recipe, split))
     for name, stage in (("stage1", recipe.stage1), ("stage2", recipe.stage2)):
         LOSSES.load(stage.loss)
+        if stage.epochs and stage.split_ratio and split.order != "none":
+            raise ConfigError(f"{name}.split_ratio needs data without an order; set it to 0")
         if stage.epochs and not stage.negatives.n_negatives + stage.hard.n_negatives:
             raise ConfigError(f"{name} has no negatives: set {name}.negatives.n_negatives")
         for source, own in (("negatives", stage.negatives), ("hard", stage.hard)):

@@ -1,6 +1,7 @@
 """What one training step computes: negatives, scores of both heads, and the sum of the losses.
 
-Shapes: **P** targets of a batch, **S** negatives, **A** perturbed items, **D** vector size.
+Shapes: **P** targets of a batch, **Q** contexts they are seen from, **S** negatives,
+**A** perturbed items, **D** vector size.
 """
 
 from __future__ import annotations
@@ -89,54 +90,53 @@ class Objective:
 
     def __call__(self, batch: TrainingBatch, progress: float) -> StepLoss:
         """Compute the loss of a batch after ``progress`` (0 to 1) of the stage's steps."""
-        state = self._state(batch)
-        drawn = [self._draw(source, batch, state) for source in self._sources]
-        vectors = _Vectors(self._matcher, [batch.positives, *(d.item_nums for d in drawn)])
-        total, figures = self._head_losses(batch, state, drawn, vectors)
+        step = self._prepare(batch)
+        total, figures = self._head_losses(step)
         task = self._settings.adversarial
         if task.weight and progress >= task.start_ratio:
-            found = self._adversarial(batch, state, drawn, vectors)
+            found = self._adversarial(step)
             total = total + task.weight * found.loss
             figures["kl"] = float(found.loss.detach())
             figures["sensitivity"] = found.sensitivity
             figures["epsilon"] = found.epsilon
-        figures["item_norm"] = float(vectors.table.detach().norm(dim=1).mean())
-        for source, negatives in zip(self._sources, drawn, strict=True):
+        figures["item_norm"] = float(step.vectors.table.detach().norm(dim=1).mean())
+        for source, negatives in zip(self._sources, step.drawn, strict=True):
             figures |= {f"{source.name}_{key}": value for key, value in negatives.stats.items()}
         return StepLoss(total, figures)
 
-    def _state(self, batch: TrainingBatch) -> UserState:
-        states = (
-            self._matcher.target_states
-            if self._settings.is_deep
-            else self._matcher.two_sided_states
-        )
-        return states(batch.sequences, batch.rows, batch.columns)
+    def _prepare(self, batch: TrainingBatch) -> _Step:
+        """Compute the states, draw the negatives, and look up all vectors once."""
+        deep = self._settings.is_deep
+        states = self._matcher.target_states if deep else self._matcher.two_sided_states
+        state = states(batch.sequences, batch.rows, batch.columns)
+        own = state if batch.seen_from is None else _take(state, batch.seen_from)
+        drawn = [self._draw(source, batch, own) for source in self._sources]
+        vectors = _Vectors(self._matcher, [batch.positives, *(d.item_nums for d in drawn)])
+        return _Step(batch, state, own, drawn, vectors)
 
-    def _draw(self, source: NegativeSource, batch: TrainingBatch, state: UserState) -> Negatives:
+    def _draw(self, source: NegativeSource, batch: TrainingBatch, own: UserState) -> Negatives:
         deep = source.settings.score == "deep" and self._settings.is_deep
         head: Head = self._matcher.scores if deep else self._matcher.two_sided_scores
 
         def score(item_nums: Tensor) -> Tensor:
             with torch.no_grad():
-                return head(state, _Vectors(self._matcher, [item_nums])[item_nums])
+                return head(own, _Vectors(self._matcher, [item_nums])[item_nums])
 
-        request = SampleRequest(batch.users, batch.positives, score)
+        users = batch.users if source.sampler.is_shared else batch.target_users
+        request = SampleRequest(users, batch.positives, score)
         return source.sampler.sample(request, source.settings.n_negatives)
 
-    def _head_losses(
-        self, batch: TrainingBatch, state: UserState, drawn: list[Negatives], vectors: _Vectors
-    ) -> tuple[Tensor, dict[str, float]]:
+    def _head_losses(self, step: _Step) -> tuple[Tensor, dict[str, float]]:
         settings, matcher = self._settings, self._matcher
-        cheap = drawn if settings.hard_trains == "both" else drawn[:1]
+        cheap = step.drawn if settings.hard_trains == "both" else step.drawn[:1]
         heads: Mapping[str, tuple[float, Head, list[Negatives]]] = {
-            "deep_loss": (settings.deep_weight, matcher.scores, self._for_deep(drawn)),
+            "deep_loss": (settings.deep_weight, matcher.scores, self._for_deep(step.drawn)),
             "two_sided_loss": (settings.two_sided_weight, matcher.two_sided_scores, cheap),
         }
         total, figures = torch.zeros(()), {}
-        for name, (weight, head, own) in heads.items():
+        for name, (weight, head, drawn) in heads.items():
             if weight:
-                loss = self._loss(self._logits(head, batch, state, own, vectors)).mean()
+                loss = self._loss(self._logits(head, step, drawn)).mean()
                 total = total + weight * loss
                 figures[name] = float(loss.detach())
         return total, figures
@@ -144,41 +144,71 @@ class Objective:
     def _for_deep(self, drawn: list[Negatives]) -> list[Negatives]:
         """Cut the main source to what the deep score is to see; draws come in random order."""
         n_kept = self._settings.deep_negatives
-        return drawn if n_kept is None else [drawn[0].first(n_kept), *drawn[1:]]
+        if n_kept is None:
+            return drawn
+        return [drawn[0].first(n_kept), *drawn[1:]]
 
-    def _logits(
-        self,
-        head: Head,
-        batch: TrainingBatch,
-        state: UserState,
-        drawn: list[Negatives],
-        vectors: _Vectors,
-    ) -> LogitBatch:
+    def _logits(self, head: Head, step: _Step, drawn: list[Negatives]) -> LogitBatch:
         """Score the positives and all negatives, corrected for how they were drawn."""
-        positive = head(state, vectors[batch.positives][:, None])[:, 0]
+        batch = step.batch
+        positive = head(step.own, step.vectors[batch.positives][:, None])[:, 0]
+        # negatives of one row per context are kept so, unless a source has one per target
+        together = all(source.sampler.is_shared for source in self._sources[: len(drawn)])
+        row_of = batch.seen_from if together else None
         parts = []
         for source, negatives in zip(self._sources, drawn, strict=False):
-            raw = LogitBatch(positive, head(state, vectors[negatives.item_nums]), negatives.weight)
-            own = source.sampler.log_q(batch.positives)
-            parts.append(correct(raw, own, negatives.log_q, source.settings.logq))
+            state, weight = step.state, negatives.weight
+            if not together:
+                state, weight = step.own, step.per_target(weight)
+            scores = head(state, step.vectors[negatives.item_nums])
+            raw = LogitBatch(positive, scores, weight, row_of)
+            own_log_q = source.sampler.log_q(batch.positives)
+            parts.append(correct(raw, own_log_q, negatives.log_q, source.settings.logq))
         negative = torch.cat([part.negative for part in parts], dim=1)
         weight = torch.cat([part.weight for part in parts], dim=1)
         # the main source decides about the positive, which must not be corrected twice
-        return LogitBatch(parts[0].positive, negative, weight)
+        return LogitBatch(parts[0].positive, negative, weight, row_of)
 
-    def _adversarial(
-        self, batch: TrainingBatch, state: UserState, drawn: list[Negatives], vectors: _Vectors
-    ) -> AdversarialLoss:
+    def _adversarial(self, step: _Step) -> AdversarialLoss:
         """Perturb the positive and the hardest source's first negatives."""
-        task, hardest = self._settings.adversarial, drawn[-1]
-        n_targets = len(batch.positives)
-        items = hardest.item_nums[..., : task.n_items - 1].expand(n_targets, -1)
-        items = torch.cat([batch.positives[:, None], items], dim=1)
-        taken = torch.ones(n_targets, 1, dtype=torch.bool)
-        mask = torch.cat([taken, hardest.weight[:, : task.n_items - 1] > 0], dim=1)
+        task, hardest = self._settings.adversarial, step.drawn[-1]
+        positives = step.batch.positives
+        items = hardest.item_nums[..., : task.n_items - 1].expand(len(positives), -1)
+        items = torch.cat([positives[:, None], items], dim=1)
+        weight = step.per_target(hardest.weight[:, : task.n_items - 1])
+        taken = torch.ones(len(positives), 1, dtype=torch.bool)
         return adversarial_loss(
-            lambda perturbed: self._matcher.scores(state, perturbed), vectors[items], mask, task.rho
+            lambda perturbed: self._matcher.scores(step.own, perturbed),
+            step.vectors[items],
+            torch.cat([taken, weight > 0], dim=1),
+            task.rho,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What the losses of one step are made from.
+
+    ``state`` has a row per context (Q), ``own`` one per target (P); they are the same where each
+    target has its own context.
+    """
+
+    batch: TrainingBatch
+    state: UserState
+    own: UserState
+    drawn: list[Negatives]
+    vectors: _Vectors
+
+    def per_target(self, rows: Tensor) -> Tensor:
+        """Repeat rows per context for their targets; rows per target stay."""
+        seen_from = self.batch.seen_from
+        if seen_from is None or len(rows) == len(seen_from):
+            return rows
+        return rows[seen_from]
+
+
+def _take(state: UserState, rows: Tensor) -> UserState:
+    return UserState(state.user[rows], state.values[rows], state.keys[rows], state.mask[rows])
 
 
 class _Vectors:

@@ -77,6 +77,9 @@ class StageSettings(_Settings):
         batch_size: Sequences per batch.
         targets_per_sequence: Targets drawn from a window per epoch; 0 for all.
         stride: New targets per window; 0 lets the kind of data decide.
+        split_ratio: 0 sees each target from its own context; above 0, about this share of
+            a sequence is predicted from all the rest of it at once, which is much cheaper.
+            Unordered data only.
         loss: Name in ``LOSSES``.
         deep_weight: Of the loss on the deep score; 0 trains the two-sided head alone.
         two_sided_weight: Of the loss on the two-sided head.
@@ -104,6 +107,7 @@ class StageSettings(_Settings):
     batch_size: int = Field(default=128, ge=1)
     targets_per_sequence: int = Field(default=0, ge=0)
     stride: int = Field(default=0, ge=0)
+    split_ratio: float = Field(default=0.0, ge=0, le=0.6)
     loss: str = "sampled-softmax"
     deep_weight: float = Field(default=0.0, ge=0)
     two_sided_weight: float = Field(default=1.0, ge=0)

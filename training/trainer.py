@@ -169,6 +169,7 @@ class Trainer:
             self.recipe.max_history,
             settings.targets_per_sequence,
             settings.stride or None,
+            settings.split_ratio,
         )
         plan = BatchPlan(self.split, sizes, seed, "batches")
         if not plan.n_batches:

@@ -23,5 +23,6 @@ def bpr(logits: LogitBatch) -> Tensor:
     References:
         Rendle et al., UAI 2009.
     """
-    each = softplus(logits.negative - logits.positive[:, None]) * logits.weight
-    return each.sum(dim=1) / logits.weight.sum(dim=1).clamp(min=1e-12)
+    weight = logits.per_positive(logits.weight)
+    each = softplus(logits.per_positive(logits.negative) - logits.positive[:, None]) * weight
+    return each.sum(dim=1) / weight.sum(dim=1).clamp(min=1e-12)

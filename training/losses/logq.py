@@ -6,6 +6,7 @@ Shapes: **P** positives of a batch, **S** negatives.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 from torch import Tensor
@@ -26,7 +27,7 @@ def correct(logits: LogitBatch, positive_log_q: Tensor, log_q: Tensor, mode: Log
     Args:
         logits: Raw scores.
         positive_log_q: ``(P,)`` float32 log probability of one draw of the positive.
-        log_q: ``(S,)`` or ``(P, S)`` float32 log probability of one draw.
+        log_q: ``(S,)`` or ``(Q, S)`` float32 log probability of one draw.
         mode: See ``LogQ``.
 
     Returns:
@@ -46,5 +47,6 @@ def correct(logits: LogitBatch, positive_log_q: Tensor, log_q: Tensor, mode: Log
     log_count = math.log(max(logits.negative.shape[1], 1))
     negative = logits.negative - log_q - log_count
     if mode == "negatives":
-        return LogitBatch(logits.positive, negative, logits.weight)
-    return LogitBatch(logits.positive - positive_log_q - log_count, negative, logits.weight)
+        return replace(logits, negative=negative)
+    positive = logits.positive - positive_log_q - log_count
+    return replace(logits, positive=positive, negative=negative)

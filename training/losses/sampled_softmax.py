@@ -24,5 +24,5 @@ def sampled_softmax(logits: LogitBatch) -> Tensor:
         >>> sampled_softmax(batch)
         tensor([0.6931])
     """
-    against = torch.logsumexp(logits.weighted_negative(), dim=1)
+    against = logits.per_positive(torch.logsumexp(logits.weighted_negative(), dim=1))
     return torch.nn.functional.softplus(against - logits.positive)

@@ -105,9 +105,14 @@ class Sampler(ABC):
         data: The training data.
         settings: An instance of the class's ``Settings``.
         generator: Source of randomness; its state is all the state a sampler has.
+
+    Attributes:
+        is_shared: Whether all positives get the same items.  Then the request's ``users`` may
+            be fewer than its positives: one per context.
     """
 
     Settings: ClassVar[type[SamplerSettings]] = SamplerSettings
+    is_shared: bool = False
 
     def __init__(
         self, data: SamplerData, settings: SamplerSettings, generator: torch.Generator

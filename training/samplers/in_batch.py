@@ -19,6 +19,8 @@ class InBatchSampler(Sampler):
     correction undoes the popularity of such negatives.
     """
 
+    is_shared = True
+
     def __init__(
         self, data: SamplerData, settings: SamplerSettings, generator: torch.Generator
     ) -> None:

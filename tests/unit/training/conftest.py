@@ -80,6 +80,7 @@ def unordered_split():
 
 
 SMALL = {
+    "model_settings.dropout": 0.0,
     "model_settings.embedding_size": 8,
     "model_settings.item_hidden": 8,
     "model_settings.attention_size": 8,
@@ -95,7 +96,13 @@ SMALL = {
     "stage2.batch_size": 32,
     "stage2.targets_per_sequence": 3,
     "stage2.negatives.n_negatives": 8,
+    "stage1.stride": 4,
+    "stage2.stride": 4,
+    "stage2.deep_negatives": None,
+    "stage2.hard_trains": "both",
     "stage2.hard.n_negatives": 4,
+    "stage2.hard.logq": "off",
+    "stage2.hard.options": {},
     "stage2.adversarial.n_items": 4,
 }
 """The recipe ``matcher`` at a size for tests: three batches per epoch."""

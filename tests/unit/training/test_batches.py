@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from training.batches import BatchPlan, BatchSettings, cut_windows, keep_some
+from training.batches import BatchPlan, BatchSettings, cut_windows, keep_some, split_targets
 from vizsla.models.recommender.base import PADDING
 
 
@@ -128,3 +128,31 @@ def test_no_bound_keeps_all(n_kept):
     marks = np.array([[True, False, True, True, False]])
 
     assert np.array_equal(keep_some(marks, n_kept, np.random.default_rng(0)), marks)
+
+
+def test_split_windows_share_one_context(unordered_split):
+    """Targets are taken out of the sequence; each is seen from what is left of its own window."""
+    whole, cut = (
+        plan(unordered_split).epoch(0)[0],
+        plan(unordered_split, split_ratio=0.4).epoch(0)[0],
+    )
+    context = cut.sequences.item_nums
+
+    assert len(cut.rows) == len(context) == len(cut.users)
+    assert (cut.columns == context.shape[1]).all()
+    for item, row in zip(cut.positives.tolist(), cut.seen_from.tolist(), strict=True):
+        assert item not in context[row].tolist()
+        assert item in whole.sequences.item_nums[row].tolist()
+    assert (cut.sequences.mask.sum(dim=1) >= 1).all()
+    assert torch.equal(cut.target_users, cut.users[cut.seen_from])
+
+
+@given(st.lists(st.integers(2, 12), min_size=1, max_size=5), st.floats(0.01, 0.6))
+def test_a_split_has_targets_and_a_context(lengths, ratio):
+    """At least one place of each row on either side, and never an empty one."""
+    mask = np.arange(12)[None, :] >= 12 - np.array(lengths)[:, None]
+    targets = split_targets(mask, ratio, np.random.default_rng(0))
+
+    assert not (targets & ~mask).any()
+    assert (targets.sum(axis=1) >= 1).all()
+    assert ((mask & ~targets).sum(axis=1) >= 1).all()

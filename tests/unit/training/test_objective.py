@@ -1,5 +1,7 @@
 """What a step computes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -85,3 +87,33 @@ def test_unknown_names_and_options_are_refused(make):
         make(negatives__sampler="unifrom")
     with pytest.raises(ConfigError, match="options of sampler 'uniform'"):
         make(negatives__options={"shard": True})
+
+
+@pytest.mark.parametrize("sampler", ["uniform", "dns"])
+@pytest.mark.parametrize("loss", ["sampled-softmax", "bpr"])
+def test_shared_contexts_equal_repeated_ones(small_recipe, unordered_split, sampler, loss):
+    """One state per context, looked up by its targets, gives the loss of one state per target."""
+    recipe = small_recipe(
+        "unordered",
+        stage2__negatives__sampler=sampler,
+        stage2__negatives__n_negatives=100 if sampler == "uniform" else 12,
+        stage2__hard__n_negatives=0,
+        stage2__loss=loss,
+        stage2__adversarial__start_ratio=0.0,
+    )
+    plan = BatchPlan(unordered_split, BatchSettings(16, 8, split_ratio=0.4), 0, "test")
+    shared = plan.epoch(0)[0]
+    repeated = replace(
+        shared,
+        rows=shared.rows[shared.seen_from],
+        columns=shared.columns[shared.seen_from],
+        users=shared.target_users,
+        seen_from=None,
+    )
+    losses = []
+    for batch in (shared, repeated):
+        matcher = new_matcher(recipe, unordered_split, seed=0)
+        sources = build_sources(recipe.stage2, SamplerData.from_split(unordered_split), seed=0)
+        losses.append(Objective(matcher, recipe.stage2, sources)(batch, 1.0).loss)
+
+    assert torch.allclose(losses[0], losses[1], atol=1e-5)
