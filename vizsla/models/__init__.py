@@ -10,6 +10,7 @@ MODELS = Registry(
     "model",
     {
         "nann": "vizsla.models.recommender.nann:Nann",
+        "mixture_of_logits": "vizsla.models.recommender.mixture_of_logits:MixtureOfLogits",
         "no_attention": "vizsla.models.recommender.ablations:NoAttention",
         "two_sided": "vizsla.models.recommender.two_sided:TwoSided",
     },
