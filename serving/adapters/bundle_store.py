@@ -64,7 +64,7 @@ def open_engine(path: Path, search: SearchSettings, load_scorer: ScorerLoader) -
     engine = Engine(
         manifest=bundle.manifest,
         catalogue=BundleCatalogue(bundle),
-        scorer=load_scorer(bundle),
+        scorer=_scorer(bundle, load_scorer),
         retriever=open_retriever(bundle),
         search=_options(search),
         notices=_notices(bundle),
@@ -72,6 +72,14 @@ def open_engine(path: Path, search: SearchSettings, load_scorer: ScorerLoader) -
     replay_golden(engine, bundle)
     _warm_up(engine)
     return engine
+
+
+def _scorer(bundle: Bundle, load_scorer: ScorerLoader) -> ProxyScorer:
+    """Name the bundle in what its model says of its weights."""
+    try:
+        return load_scorer(bundle)
+    except IncompatibleArtifactError as error:
+        raise IncompatibleArtifactError(f"{bundle.path}: {error}") from None
 
 
 def replay_golden(engine: Engine, bundle: Bundle) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel
@@ -97,7 +97,10 @@ class SearchRoute(Generic[Body]):
 
     def _work(self, current: Current, job: Job, request_id: str) -> tuple[Job, str]:
         done = self.pipeline(current).run(job)
-        return done, self.respond(done, current.engine, request_id).model_dump_json()
+        started_s = self.served.clock.monotonic_s()
+        text = self.respond(done, current.engine, request_id).model_dump_json()
+        spent_us = round((self.served.clock.monotonic_s() - started_s) * 1e6)
+        return replace(done, parts_us={**done.parts_us, "respond": spent_us}), text
 
     @contextmanager
     def _in_flight(self, received_s: float) -> Iterator[None]:

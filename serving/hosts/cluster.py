@@ -13,6 +13,7 @@ from pathlib import Path
 from serving.deployments import DEPLOYMENTS
 from serving.hosts.common import Announcer, bind, url_of
 from vizsla.bundles import load
+from vizsla.cli_output import say
 from vizsla.config import ServingSettings, Settings, export_environment
 from vizsla.errors import ArtifactError
 
@@ -34,7 +35,10 @@ def serve_on_ray(
     serving = settings.serving
     with bind(serving.host, serving.port) as probe:
         port = probe.getsockname()[1]
-    bundle = load(bundle).path.resolve()
+    opened = load(bundle)
+    if not opened.manifest.publishable:
+        say("warning: this bundle did not pass its gate; every answer says so")
+    bundle = opened.path.resolve()
     users_file = users_file.resolve() if users_file else None
     export_environment(ray_environment(serving))
     url = url_of(serving.host, port)
@@ -90,10 +94,19 @@ def _start(settings: Settings, port: int, bundle: Path, users_file: Path | None)
     try:
         serve.run(build(settings, bundle, users_file), name=APP_NAME, route_prefix="/")
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise ArtifactError(
-            f"the replica did not start: {reason} (--embedded says more; Ray's log: {RAY_LOGS})"
-        ) from None
+        raise ArtifactError(f"the replica did not start: {_reason(error)}") from None
+
+
+def _reason(error: RuntimeError) -> str:
+    """Find our own error in what Ray reports of a replica, or say where Ray's log is."""
+    from ray import serve
+
+    deployments = serve.status().applications[APP_NAME].deployments.values()
+    reports = [deployment.message.strip() for deployment in deployments if deployment.message]
+    last = "\n".join([str(error), *reports]).splitlines()[-1]
+    kind, _, said = last.partition(": ")
+    ours = kind.startswith("vizsla.errors.")
+    return said if ours else f"{last} (--embedded says more; Ray's log: {RAY_LOGS})"
 
 
 def _drain() -> None:

@@ -103,9 +103,10 @@ def test_is_quiet(session: dict[str, Any]) -> None:
     lines = [line for line in session["printed"].splitlines() if "network_util.cc" not in line]
 
     assert lines[0].startswith("starting Ray Serve")
-    assert lines[1].startswith("ready on ")
+    assert lines[1].startswith("warning: this bundle did not pass its gate")
+    assert lines[2].startswith("ready on ")
     assert lines[-1] == "stopped"
-    assert len(lines) == 5
+    assert len(lines) == 6
 
 
 def test_fits_in_two_gibibytes(session: dict[str, Any]) -> None:

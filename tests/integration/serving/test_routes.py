@@ -143,7 +143,7 @@ def test_server_timing_names_every_stage(client: Any) -> None:
     answer = client.post("/v1/recommend", json={"user_id": "anna"})
     names = [part.split(";")[0] for part in answer.headers["server-timing"].split(", ")]
 
-    assert names == ["parse", "features", "retrieve", "filter", "rank", "total"]
+    assert names == ["parse", "features", "retrieve", "filter", "rank", "respond", "total"]
 
 
 def test_scores_have_float32_digits(client: Any) -> None:
