@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -84,5 +85,5 @@ def _config(app: Envelope, settings: Settings) -> uvicorn.Config:
         server_header=False,
         lifespan="on",
         backlog=BACKLOG,
-        timeout_graceful_shutdown=round(settings.serving.drain_timeout_s) or None,
+        timeout_graceful_shutdown=math.ceil(settings.serving.drain_timeout_s),
     )

@@ -167,6 +167,16 @@ def test_item_is_shown_with_its_columns(client: Any) -> None:
     assert Problem.model_validate_json(unknown.content).type == "/problems/not-found"
 
 
+@pytest.mark.parametrize("raw", ["a%2Fb", "a/b", "..%2Fetc", "%F0%9F%90%B6", "%00", "x" * 5000])
+def test_any_item_id_can_be_asked_for(client: Any, raw: str) -> None:
+    """Slashes, other alphabets and long ids are ids like any other, and unknown here."""
+    answer = client.get(f"/v1/items/{raw}")
+
+    assert answer.status_code == 404
+    assert Problem.model_validate_json(answer.content).type == "/problems/not-found"
+    assert len(answer.content) < 1000
+
+
 def test_health_and_readiness(client: Any) -> None:
     """A started server is alive and ready, and says with which bundle."""
     ready = client.get("/readyz").json()
