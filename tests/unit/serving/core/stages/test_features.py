@@ -112,6 +112,17 @@ def test_fallback_does_not_ask_the_store(engine: Engine, users: Any, job: Job) -
     assert sent.query.history.tolist() == [2]
 
 
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [("18.9", 1), ("19", 2), ("1e9", 3), ("nan", 0), ("old", 0), ("[19, 30)", 2), ("", 0)],
+)
+def test_numbers_are_looked_up_in_buckets(value: str, code: int) -> None:
+    """A client sends a number; the bundle knows half-open buckets."""
+    buckets = {"age": ["[-inf, 19)", "[19, 30)", "[30, inf)"]}
+
+    assert encode_features(buckets, {"age": value}) == [code]
+
+
 def test_no_columns_no_codes() -> None:
     """A model without side features gets none."""
     assert encode_features({}, {"sex": "F"}) is None
