@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.baselines.base import keep_largest
 from training.data import Ragged
 from training.isotonic import Calibration, calibrate
 from training.samplers.base import SamplerData
@@ -22,7 +23,7 @@ __all__ = ["CalibratedItemItemPrior", "item_similarity"]
 
 HELD_OUT_RATIO = 0.2
 MAX_NEIGHBORS = 100
-MAX_CALIBRATION_USERS = 2_000
+MAX_CALIBRATION_PAIRS = 20_000_000
 EASE_MAX_ITEMS = 4_000
 EASE_REG = 200.0
 
@@ -54,8 +55,8 @@ class CalibratedItemItemPrior:
     def __call__(self, users: Tensor, item_nums: Tensor) -> Tensor:
         """Return ``(P, C)`` float32 probabilities for ``(P,)`` users and ``(P, C)`` items."""
         own_users, user_of = torch.unique(users, return_inverse=True)
-        table = self._probabilities(own_users.numpy())
-        return torch.from_numpy(table)[user_of[:, None], item_nums]
+        scores = self.scores(own_users.numpy())[user_of.numpy()[:, None], item_nums.numpy()]
+        return torch.from_numpy(self.calibration(scores))
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return ``(len(users), N)`` item-item scores, not yet calibrated."""
@@ -63,13 +64,11 @@ class CalibratedItemItemPrior:
         dense = product.toarray() if sp.issparse(product) else product
         return np.ascontiguousarray(dense, np.float32)
 
-    def _probabilities(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self.calibration(self.scores(users))
-
     def _calibrate(self, held_out: sp.csr_matrix, generator: np.random.Generator) -> Calibration:
         users = np.flatnonzero(np.diff(held_out.indptr))
-        if len(users) > MAX_CALIBRATION_USERS:
-            users = generator.choice(users, MAX_CALIBRATION_USERS, replace=False)
+        n_users = max(1, MAX_CALIBRATION_PAIRS // self._fitted.shape[1])
+        if len(users) > n_users:
+            users = generator.choice(users, n_users, replace=False)
         scores = self.scores(users)
         unseen = self._fitted[users].toarray() == 0
         hits = held_out[users].toarray() > 0
@@ -118,27 +117,20 @@ def _ease(pairs: sp.csr_matrix) -> NDArray[np.float32]:
     return weights
 
 
-def _cosine(pairs: sp.csr_matrix, block: int = 1_000) -> sp.csr_matrix:
+def _cosine(pairs: sp.csr_matrix, block: int = 2_000) -> sp.csr_matrix:
     norms = np.sqrt(np.asarray(pairs.sum(axis=0)).ravel())
-    unit = pairs @ sp.diags(1.0 / np.maximum(norms, 1.0))
-    columns = unit.tocsc()
+    unit = sp.csr_array(pairs @ sp.diags(1.0 / np.maximum(norms, 1.0)), dtype=np.float32)
+    by_item = sp.csr_array(unit.T)
     blocks = [
-        _nearest(unit.T[start : start + block] @ columns, start)
+        _nearest(by_item[start : start + block] @ unit, start)
         for start in range(0, pairs.shape[1], block)
     ]
-    return sp.vstack(blocks, format="csr", dtype=np.float32)
+    return sp.csr_matrix(sp.vstack(blocks))
 
 
-def _nearest(block: sp.csr_matrix, start: int) -> sp.csr_matrix:
+def _nearest(rows: sp.csr_array, start: int) -> sp.csr_array:
     """Keep the ``MAX_NEIGHBORS`` largest entries of every row, without the item itself."""
-    dense = block.toarray()
-    rows = np.arange(len(dense))
-    dense[rows, start + rows] = 0.0
-    n_kept = min(MAX_NEIGHBORS, dense.shape[1])
-    kept = np.argpartition(dense, -n_kept, axis=1)[:, -n_kept:]
-    values = np.take_along_axis(dense, kept, axis=1)
-    shape = dense.shape
-    indptr = np.arange(len(dense) + 1) * n_kept
-    nearest = sp.csr_matrix((values.ravel(), kept.ravel(), indptr), shape)
-    nearest.eliminate_zeros()
-    return nearest
+    row_of = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    rows.data[rows.indices == start + row_of] = 0.0
+    rows.eliminate_zeros()
+    return keep_largest(rows, MAX_NEIGHBORS)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from training.batches import BatchPlan, EpochBatches, TrainingBatch
+from training.freezing import frozen, set_training
 from training.objective import Objective, StepLoss
 from training.recipe import StageSettings
 from training.run_log import RunLog
@@ -133,9 +134,10 @@ class StageLoop:
         Raises:
             TrainingError: The loss is not finite or has exploded.
         """
-        while self._counters.epoch < self.settings.epochs and not self._is_stuck():
-            if not self._epoch():
-                return False
+        with frozen(self.matcher, self.settings.trained):
+            while self._counters.epoch < self.settings.epochs and not self._is_stuck():
+                if not self._epoch():
+                    return False
         if self.best:
             self.matcher.load_state_dict(self.best)
         return True
@@ -175,7 +177,7 @@ class StageLoop:
 
     def _step(self, batch: TrainingBatch) -> float:
         started_s = self._hooks.clock.monotonic_s()
-        self.matcher.train()
+        set_training(self.matcher, self.settings.trained)
         self._set_learning_rate()
         self.optimizer.zero_grad(set_to_none=True)
         found = self._objective(batch, self._counters.step / self._n_steps)
@@ -271,7 +273,7 @@ def build_optimizer(matcher: Matcher, settings: StageSettings) -> torch.optim.Op
     rest: list[nn.Parameter] = []
     items: list[nn.Parameter] = []
     for name, parameter in matcher.named_parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and name.startswith(settings.trained or ""):
             (items if name.startswith("items.") else rest).append(parameter)
     groups = [{"params": rest, "ratio": 1.0}]
     if ratio:

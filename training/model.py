@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from training.data import EncodedFeatures, Ragged, Split
 from training.item_init import svd_embeddings
 from training.losses import LOSSES
-from training.recipe import Recipe
+from training.recipe import Recipe, StageSettings
 from training.samplers import SAMPLERS
 from vizsla.contracts.features import Order
 from vizsla.errors import ConfigError
@@ -114,6 +114,7 @@ def check_recipe(recipe: Recipe, split: Split) -> None:
     _check_settings("model_settings", MODELS.load(recipe.model).Config, model_config(recipe, split))
     for name, stage in (("stage1", recipe.stage1), ("stage2", recipe.stage2)):
         LOSSES.load(stage.loss)
+        _check_trained(name, stage, recipe, split)
         if stage.epochs and stage.split_ratio and split.order != "none":
             raise ConfigError(f"{name}.split_ratio needs data without an order; set it to 0")
         if stage.epochs and not stage.negatives.n_negatives + stage.hard.n_negatives:
@@ -121,6 +122,18 @@ def check_recipe(recipe: Recipe, split: Split) -> None:
         for source, own in (("negatives", stage.negatives), ("hard", stage.hard)):
             settings = SAMPLERS.load(own.sampler).Settings
             _check_settings(f"{name}.{source}.options", settings, own.options)
+
+
+def _check_trained(name: str, stage: StageSettings, recipe: Recipe, split: Split) -> None:
+    """Refuse a prefix that no weight has: a typing error would freeze what was to learn."""
+    if not stage.trained or not stage.epochs:
+        return
+    matcher = build_matcher(recipe.model, model_config(recipe, split))
+    names = [weight for weight, _ in matcher.named_parameters()]
+    for prefix in stage.trained:
+        if not any(weight.startswith(prefix) for weight in names):
+            known = ", ".join(sorted({weight.partition(".")[0] for weight in names}))
+            raise ConfigError(f"{name}.trained: no weight begins with {prefix!r}: known: {known}")
 
 
 def _check_settings(name: str, settings: type[BaseModel], values: Mapping[str, Any]) -> None:

@@ -85,6 +85,8 @@ class StageSettings(_Settings):
         two_sided_weight: Of the loss on the two-sided head.
         deep_negatives: How many of the main source's negatives the deep score sees, which
             is what costs; the two-sided head sees all.  Unset: all.
+        trained: Prefixes of the names of the weights that learn; the rest is frozen and its
+            dropout off.  Empty: all learn.
         negatives: Main source of negatives.
         hard: Second source, off by default.
         hard_trains: Which score the second source trains: ``both`` or ``deep`` alone.
@@ -112,6 +114,7 @@ class StageSettings(_Settings):
     deep_weight: float = Field(default=0.0, ge=0)
     two_sided_weight: float = Field(default=1.0, ge=0)
     deep_negatives: int | None = Field(default=None, ge=0)
+    trained: tuple[str, ...] = ()
     negatives: NegativeSettings = NegativeSettings()
     hard: NegativeSettings = NegativeSettings(sampler="bns", n_negatives=0)
     hard_trains: Literal["both", "deep"] = "both"

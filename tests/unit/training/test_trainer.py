@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from training import checkpoint
 from training.determinism import StopFlag, deterministic_torch, stop_on_interrupt
@@ -264,3 +265,21 @@ def test_torch_is_left_as_it_was():
 
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_frozen_part_stays_as_it_is(finished, small_recipe, split, tmp_path):
+    """Only the named weights learn in stage 2; afterwards all can learn again."""
+    recipe = small_recipe(
+        stage2__trained=["attention.", "score_net."],
+        stage2__two_sided_weight=0.0,
+        model_settings__dropout=0.0,
+    )
+    matcher, _ = train(recipe, split, tmp_path, warm_start=finished[1])
+    before = load_file(finished[1] / "stage1.safetensors")
+    changed = {
+        name for name, tensor in matcher.state_dict().items() if not tensor.equal(before[name])
+    }
+
+    assert {name.partition(".")[0] for name in changed} == {"attention", "score_net"}
+    assert matcher.items.ids.weight.requires_grad
+    assert not matcher.log_temperature.requires_grad

@@ -113,6 +113,7 @@ def test_the_table_says_whether_it_may_be_published(home, tmp_path, capsys):
         (["--set", "stage1.negatives.n_negatives=0"], "stage1 has no negatives"),
         (["--set", "stage1.loss=hinge"], "unknown loss 'hinge'"),
         (["--set", "model=mlp"], "unknown model 'mlp'"),
+        (["--set", 'stage2.trained=["atention"]'], "no weight begins with 'atention'"),
         (["--recipe", "mather"], "did you mean 'matcher'"),
         (["--data", "sinthetic"], "no dataset 'sinthetic'"),
         (["--warm-start", "nowhere"], "nowhere"),
