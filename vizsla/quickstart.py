@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from vizsla.clock import SystemClock
-from vizsla.config import load_settings
+from vizsla.config import export_environment, load_settings
 from vizsla.errors import NotFoundError, VizslaError
 
 __all__ = ["quickstart"]
@@ -89,6 +89,7 @@ def _step(number: int, title: str, arguments: Sequence[str]) -> None:
 def _server(run: Path, port: int, *, embedded: bool) -> Iterator[subprocess.Popen[bytes]]:
     """Run the server, and stop it however the block ends."""
     mode = ["--embedded"] if embedded else []
+    export_environment({"VIZSLA_TELEMETRY__ACCESS_LOG": "false"})
     server = subprocess.Popen(_command(["serve", str(run), "--port", str(port), *mode]))
     try:
         yield server
