@@ -21,6 +21,10 @@ from vizsla.models.recommender.context import pad_histories
 __all__ = ["ScorerState", "TorchScorer"]
 
 
+CHUNK = 4096
+"""Candidates scored at once: what their intermediate values need fits the processor's cache."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScorerState:
     """The folded users of one batch of queries.
@@ -100,6 +104,10 @@ class TorchScorer:
 
     def _slice(self, folded: Any, item_nums: NDArray[np.int64]) -> Tensor:
         rows = torch.from_numpy(item_nums).to(self._device)
+        starts = range(0, max(len(rows), 1), CHUNK)
+        return torch.cat([self._scores_of(folded, rows[a : a + CHUNK]) for a in starts])
+
+    def _scores_of(self, folded: Any, rows: Tensor) -> Tensor:
         tables = tuple(table.index_select(0, rows) for table in self._tables)
         return self._matcher.folded_scores(folded, tables)
 
