@@ -23,6 +23,9 @@ from vizsla.rng import numpy_generator, torch_generator
 
 __all__ = ["check_recipe", "data_kinds", "model_config", "new_matcher"]
 
+MANY_INTERACTIONS = 300_000
+"""Logs above this size count as many."""
+
 LARGE_ITEMS = 10_000
 """Catalogues above this size count as large."""
 
@@ -35,15 +38,16 @@ class ReadsItemFeatures(Protocol):
         """Take the items' codes: ``(N, F)``, and one ragged column per multi-valued one."""
 
 
-def data_kinds(order: Order, n_items: int) -> tuple[str, ...]:
+def data_kinds(order: Order, n_interactions: int, n_items: int) -> tuple[str, ...]:
     """Name what the data is like; recipes have variants by these names.
 
     Example:
-        >>> data_kinds("none", 1_000)
-        ('unordered', 'small')
+        >>> data_kinds("none", 100_000, 1_000)
+        ('unordered', 'few', 'small')
     """
     return (
         "unordered" if order == "none" else "ordered",
+        "many" if n_interactions > MANY_INTERACTIONS else "few",
         "large" if n_items > LARGE_ITEMS else "small",
     )
 

@@ -144,7 +144,7 @@ class Objective:
     def _for_deep(self, drawn: list[Negatives]) -> list[Negatives]:
         """Cut the main source to what the deep score is to see; draws come in random order."""
         n_kept = self._settings.deep_negatives
-        if n_kept is None:
+        if n_kept is None or self._sources[0].name != "negatives":
             return drawn
         return [drawn[0].first(n_kept), *drawn[1:]]
 

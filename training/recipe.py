@@ -177,8 +177,8 @@ def load_recipe(
 
     Args:
         name: Name in ``RECIPES``, or the path of a file that ends in ``.toml``.
-        kinds: What the data is like, see ``training.data_kinds``; a variant of one of
-            these names is applied, in the order of the file.
+        kinds: What the data is like, see ``training.model.data_kinds``; a variant of one of
+            these names, or of the model's name, is applied, in the order of the file.
         assignments: Dotted key to value, applied last; see ``parse_assignments``.
 
     Raises:
@@ -191,7 +191,8 @@ def load_recipe(
     """
     table = _read(name)
     variants: dict[str, dict[str, Any]] = table.pop("variant", {})
-    applied = [kind for kind in variants if kind in kinds]
+    model = (assignments or {}).get("model", table.get("model"))
+    applied = [kind for kind in variants if kind in (*kinds, model)]
     for kind in applied:
         table = _merged(table, variants[kind])
     table |= {"name": Path(name).stem, "variants": applied}

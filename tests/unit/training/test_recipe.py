@@ -19,13 +19,14 @@ def test_every_file_is_registered():
 
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("order", ["ordered", "unordered"])
+@pytest.mark.parametrize("count", ["few", "many"])
 @pytest.mark.parametrize("size", ["small", "large"])
-def test_every_recipe_is_valid_for_every_kind_of_data(name, order, size):
+def test_every_recipe_is_valid_for_every_kind_of_data(name, order, count, size):
     """All variants of all recipes parse; the applied ones are named."""
-    recipe = load_recipe(name, [order, size])
+    recipe = load_recipe(name, [order, count, size])
 
     assert recipe.name == name
-    assert set(recipe.variants) <= {order, size}
+    assert set(recipe.variants) <= {order, count, size}
 
 
 def test_a_variant_changes_only_what_it_names():

@@ -9,6 +9,8 @@ from safetensors.torch import load_file
 
 from training import checkpoint
 from training.determinism import StopFlag, deterministic_torch, stop_on_interrupt
+from training.model import check_recipe
+from training.recipe import load_recipe
 from training.trainer import RunOptions, Trainer
 from training.validation import ranking_validator, validation_cases
 from vizsla.clock import FakeClock
@@ -19,6 +21,7 @@ from vizsla.errors import (
     TrainingError,
     UsageError,
 )
+from vizsla.models import MODELS
 
 
 def train(recipe, split, out, **options):
@@ -143,9 +146,12 @@ def test_unordered_data_and_side_features_train(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["no_attention", "two_sided"])
-def test_the_ablations_train_by_name(small_recipe, split, tmp_path, model):
-    """Any registered matcher goes through the same loop."""
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_trains_by_name(small_recipe, split, tmp_path, model):
+    """Any registered matcher goes through the same loop, with what the recipe says for it."""
+    recipe = load_recipe("matcher", ["ordered", model], {"model": model, "item_init": "random"})
+    check_recipe(recipe, split)
+
     assert train(small_recipe(model=model), split, tmp_path)[0] is not None
 
 
