@@ -229,7 +229,7 @@ def start(vizsla: Path, run_dir: Path, tmp_path: Path) -> Iterator[Start]:
 def _environment() -> dict[str, str]:
     """This environment without what would let the process see the checkout."""
     hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-    ours = os.environ.items()  # noqa: TID251 - handed on to a child process
+    ours = os.environ.items()
     kept = {name: value for name, value in ours if name not in hidden}
     return {**kept, "VIZSLA_SERVING__DEFAULT_DEADLINE_MS": "10000", "NO_COLOR": "1"}
 
