@@ -7,6 +7,7 @@ Shapes: **B** sequences, **L** length, **P** targets, **Q** contexts that target
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from vizsla.rng import numpy_generator
 __all__ = [
     "BatchPlan",
     "BatchSettings",
+    "Batches",
     "EpochBatches",
+    "Plan",
     "TrainingBatch",
     "Windows",
     "cut_windows",
@@ -115,7 +118,9 @@ class Windows:
         )
 
 
-def cut_windows(lengths: Ints, size: int, stride: int, *, ordered: bool) -> Windows:
+def cut_windows(
+    lengths: Ints, size: int, stride: int, *, ordered: bool, first_targets: Ints | None = None
+) -> Windows:
     """Cut rows into windows of at most ``size`` places so that each target occurs once.
 
     Windows are laid from the end of a row.  In ordered data the first place of a row is
@@ -126,6 +131,7 @@ def cut_windows(lengths: Ints, size: int, stride: int, *, ordered: bool) -> Wind
         size: Places per window, context and targets, at least 2.
         stride: Targets per window, in [1, size].
         ordered: Whether a target sees only what came before it.
+        first_targets: ``(U,)`` first place that is a target; None for all that can be.
 
     Example:
         Five items, windows of three, one new target each: places 4, 3, 2 and 1.
@@ -136,13 +142,15 @@ def cut_windows(lengths: Ints, size: int, stride: int, *, ordered: bool) -> Wind
         >>> cut.target_starts.tolist(), cut.target_stops.tolist()
         ([4, 3, 2, 1], [5, 4, 3, 2])
     """
-    first = 1 if ordered else 0
+    first = np.full_like(lengths, 1 if ordered else 0)
+    if first_targets is not None:
+        first = np.maximum(first, first_targets)
     n_targets = np.where(lengths >= 2, lengths - first, 0)
     n_windows = -(-n_targets // stride)
     rows = np.repeat(np.arange(len(lengths)), n_windows)
     rank = np.arange(len(rows)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
     target_stops = lengths[rows] - rank * stride
-    target_starts = np.maximum(target_stops - stride, first)
+    target_starts = np.maximum(target_stops - stride, first[rows])
     # without an order a short last window may look at later places too, to fill its context
     stops = target_stops if ordered else np.minimum(lengths[rows], np.maximum(target_stops, size))
     return Windows(rows, np.maximum(stops - size, 0), stops, target_starts, target_stops)
@@ -159,9 +167,17 @@ class BatchPlan:
         settings: Sizes.
         seed: Of the run.
         purpose: Tells the stages of one run apart.
+        first_targets: ``(U,)`` first place of each row that is a target; None for all.
     """
 
-    def __init__(self, split: Split, settings: BatchSettings, seed: int, purpose: str) -> None:
+    def __init__(
+        self,
+        split: Split,
+        settings: BatchSettings,
+        seed: int,
+        purpose: str,
+        first_targets: Ints | None = None,
+    ) -> None:
         self.settings = settings
         self._ordered = split.order != "none"
         self._train = split.train
@@ -170,7 +186,11 @@ class BatchPlan:
         size = settings.max_history + 1
         stride = settings.stride or (max(1, settings.max_history // 2) if self._ordered else size)
         self._windows = cut_windows(
-            split.train.lengths, size, min(stride, size), ordered=self._ordered
+            split.train.lengths,
+            size,
+            min(stride, size),
+            ordered=self._ordered,
+            first_targets=first_targets,
         )
 
     @property
@@ -199,8 +219,34 @@ class BatchPlan:
         return None if self._codes is None else torch.from_numpy(self._codes[users])
 
 
-class EpochBatches:
+class Plan(Protocol):
+    """What the loop reads: the batches of every epoch."""
+
+    settings: BatchSettings
+
+    @property
+    def n_batches(self) -> int:
+        """Batches per epoch."""
+        ...
+
+    @property
+    def n_windows(self) -> int:
+        """Sequences per epoch."""
+        ...
+
+    def epoch(self, epoch: int) -> Batches:
+        """Shuffle for one epoch."""
+        ...
+
+
+class Batches(Protocol):
     """The batches of one epoch, by number."""
+
+    def __getitem__(self, index: int) -> TrainingBatch: ...
+
+
+class EpochBatches:
+    """The batches of one epoch of windows."""
 
     def __init__(self, plan: BatchPlan, train: Ragged, windows: Windows, epoch: int) -> None:
         self._plan = plan

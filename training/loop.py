@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from training.batches import BatchPlan, EpochBatches, TrainingBatch
+from training.batches import Batches, Plan, TrainingBatch
 from training.freezing import frozen, set_training
 from training.objective import Objective, StepLoss
+from training.ranking import Head
 from training.recipe import StageSettings
 from training.run_log import RunLog
 from training.schedules import learning_rate_factor
@@ -109,7 +110,7 @@ class StageLoop:
         self,
         matcher: Matcher,
         settings: StageSettings,
-        plan: BatchPlan,
+        plan: Plan,
         objective: Objective,
         counters: Counters,
         hooks: LoopHooks,
@@ -158,7 +159,7 @@ class StageLoop:
         self._save()
         return True
 
-    def _batches(self, batches: EpochBatches, bar: Progress) -> bool:
+    def _batches(self, batches: Batches, bar: Progress) -> bool:
         """Do the remaining batches of an epoch; return whether the epoch is complete."""
         counters = self._counters
         bar.advance(counters.batch * self._plan.settings.batch_size)
@@ -238,9 +239,9 @@ class StageLoop:
 
     def _validate(self, title: str) -> None:
         counters, settings = self._counters, self.settings
-        figures = self._hooks.validate(
-            self.matcher, "deep" if settings.deep_weight else "two_sided"
-        )
+        auto: Head = "deep" if settings.deep_weight else "two_sided"
+        head = auto if settings.validated == "auto" else settings.validated
+        figures = self._hooks.validate(self.matcher, head)
         value = _figure(figures, settings.metric)
         is_best = counters.best_value is None or value > counters.best_value
         if is_best:

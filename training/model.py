@@ -116,7 +116,8 @@ def check_recipe(recipe: Recipe, split: Split) -> None:
         ConfigError: A setting that it does not have.
     """
     _check_settings("model_settings", MODELS.load(recipe.model).Config, model_config(recipe, split))
-    for name, stage in (("stage1", recipe.stage1), ("stage2", recipe.stage2)):
+    for number, stage in enumerate(recipe.stages, start=1):
+        name = f"stage{number}"
         LOSSES.load(stage.loss)
         _check_trained(name, stage, recipe, split)
         if stage.epochs and stage.split_ratio and split.order != "none":

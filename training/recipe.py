@@ -100,6 +100,7 @@ class StageSettings(_Settings):
         warmup_ratio: Share of the steps in which the rate rises.
         final_ratio: Rate at the end of a falling schedule relative to the peak.
         gradient_clip: Largest norm of the gradient; 0 for no bound.
+        validated: Score that validation ranks by; ``auto`` takes the deep one where it learns.
         metric: Validation metric to maximise, or a sum: ``recall_at_20+ndcg_at_20``.
         patience: Validations without a gain before the stage ends; 0 never ends early.
         validate_every: Epochs between validations.
@@ -128,6 +129,7 @@ class StageSettings(_Settings):
     warmup_ratio: float = Field(default=0.0, ge=0, lt=1)
     final_ratio: float = Field(default=0.01, ge=0, le=1)
     gradient_clip: float = Field(default=5.0, ge=0)
+    validated: Literal["auto", "deep", "two_sided"] = "auto"
     metric: str = "recall_at_20"
     patience: int = Field(default=3, ge=0)
     validate_every: int = Field(default=1, ge=1)
@@ -149,11 +151,15 @@ class Recipe(_Settings):
         item_init: Start of the item embeddings: ``random``, or ``svd`` of the interactions.
         svd_power: Weight of the larger factors, see ``training.item_init``.
         max_history: Longest context in items.
+        holdout_ratio: Share of each user's training interactions that stage 1 never sees and
+            that are stage 2's targets, see ``training.holdout``; 0 trains both on all.
+        holdout_seed: Draws the held-out part where the data has no order.
         validation_queries: Queries scored by the deep head after an epoch; 0 for all.
         checkpoint_minutes: Minutes between checkpoints within an epoch.
         log_every: Steps between lines of the log.
         stage1: The two-sided head, cheaply.
         stage2: The deep matcher, forked from stage 1.
+        stage3: Off by default: after a holdout, the two-sided part once more on everything.
     """
 
     name: str
@@ -163,11 +169,19 @@ class Recipe(_Settings):
     item_init: Literal["random", "svd"] = "random"
     svd_power: float = Field(default=1.0, ge=0)
     max_history: int = Field(default=50, ge=1)
+    holdout_ratio: float = Field(default=0.0, ge=0, le=0.5)
+    holdout_seed: int = Field(default=0, ge=0)
     validation_queries: int = Field(default=2000, ge=0)
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     log_every: int = Field(default=20, ge=1)
     stage1: StageSettings = StageSettings()
     stage2: StageSettings = StageSettings(epochs=0)
+    stage3: StageSettings = StageSettings(epochs=0)
+
+    @property
+    def stages(self) -> tuple[StageSettings, ...]:
+        """All stages in order."""
+        return (self.stage1, self.stage2, self.stage3)
 
 
 def load_recipe(

@@ -5,7 +5,7 @@
     run.json          settings, seed and data of the run; its result once finished
     log.jsonl         what happened, step by step
     checkpoint/       where to go on from
-    stage1.safetensors, stage2.safetensors   weights after each stage
+    stage1.safetensors, ...                  weights after each stage
     bundles/<hash>/   the exported bundle; latest_bundle names it
     users.parquet     histories and features of the users
 """
@@ -155,5 +155,5 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "
 
 def _clear(out: Path) -> None:
     shutil.rmtree(out / "checkpoint", ignore_errors=True)
-    for name in (RUN_FILE, "log.jsonl", "stage1.safetensors", "stage2.safetensors"):
-        (out / name).unlink(missing_ok=True)
+    for path in (out / RUN_FILE, out / "log.jsonl", *out.glob("stage?.safetensors")):
+        path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -11,14 +11,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training import checkpoint
-from training.batches import BatchPlan, BatchSettings
+from training.batches import BatchPlan, BatchSettings, Plan
 from training.checkpoint import Checkpoint
 from training.data import Split
 from training.determinism import deterministic_torch
+from training.held_batches import held_plan
+from training.holdout import Holdout, hold_out
 from training.loop import Counters, LoopHooks, StageLoop
 from training.model import new_matcher
 from training.objective import NegativeSource, Objective, build_sources
-from training.recipe import Recipe, StageSettings
+from training.recipe import Recipe
 from training.run_log import RunLog
 from training.samplers.base import SamplerData
 from training.validation import Validator
@@ -26,7 +28,7 @@ from vizsla.clock import Clock, SystemClock
 from vizsla.errors import IncompatibleArtifactError, UsageError
 from vizsla.files import atomic_path
 from vizsla.models.recommender.base import Matcher
-from vizsla.rng import derive_seed, torch_generator
+from vizsla.rng import derive_seed, numpy_generator, torch_generator
 
 __all__ = ["RunOptions", "Trainer", "stage_file"]
 
@@ -79,7 +81,8 @@ class Trainer:
         self._validate = validate
         self._log = RunLog(options.out / "log.jsonl")
         self._folder = options.out / "checkpoint"
-        self._stages: list[StageSettings] = [recipe.stage1, recipe.stage2]
+        self._stages = recipe.stages
+        self._holdout = self._hold_out()
 
     def run(self) -> Matcher | None:
         """Train all stages.
@@ -95,7 +98,21 @@ class Trainer:
         """
         self.options.out.mkdir(parents=True, exist_ok=True)
         with deterministic_torch(self.options.seed, self.options.threads):
-            return self._run(new_matcher(self.recipe, self.split, self.options.seed))
+            return self._run(new_matcher(self.recipe, self._data(0), self.options.seed))
+
+    def _hold_out(self) -> Holdout | None:
+        """Keep a part of the data from stage 1, the same for all seeds of a warm start's forks."""
+        ratio = self.recipe.holdout_ratio if self.recipe.stage2.epochs else 0.0
+        if not ratio:
+            return None
+        generator = numpy_generator(self.recipe.holdout_seed, "holdout")
+        return hold_out(self.split.train, ratio, generator, ordered=self.split.order != "none")
+
+    def _data(self, stage: int) -> Split:
+        """Return what a stage may see; the first one, and the item vectors' start, less."""
+        if stage or self._holdout is None:
+            return self.split
+        return replace(self.split, train=self._holdout.kept)
 
     def _run(self, matcher: Matcher) -> Matcher | None:
         found = self._resumed()
@@ -138,12 +155,14 @@ class Trainer:
         settings = self._stages[stage]
         generator = torch_generator(self.options.seed, "global", stage)
         torch.random.set_rng_state(generator.get_state())
-        if settings.epochs:
-            loop, sources = self._build(matcher, stage)
-            if found is not None:
-                _restore(found, loop, sources)
-            if not loop.run():
-                return False
+        if not settings.epochs:
+            self.counters.next_stage()
+            return True
+        loop, sources = self._build(matcher, stage)
+        if found is not None:
+            _restore(found, loop, sources)
+        if not loop.run():
+            return False
         self._keep_stage(matcher, stage)
         self.counters.next_stage()
         self._save({"model": matcher.state_dict()})
@@ -151,19 +170,20 @@ class Trainer:
 
     def _build(self, matcher: Matcher, stage: int) -> tuple[StageLoop, list[NegativeSource]]:
         settings, seed = self._stages[stage], derive_seed(self.options.seed, "stage", stage)
-        data = SamplerData.from_split(self.split, seed)
+        data = SamplerData.from_split(self._data(stage), seed)
         sources = build_sources(settings, data, seed)
         loop = StageLoop(
             matcher,
             settings,
-            self._plan(settings, seed),
+            self._plan(stage, seed),
             Objective(matcher, settings, sources),
             self.counters,
             self._hooks(lambda: self._save(_tensors(loop, sources))),
         )
         return loop, sources
 
-    def _plan(self, settings: StageSettings, seed: int) -> BatchPlan:
+    def _plan(self, stage: int, seed: int) -> Plan:
+        settings = self._stages[stage]
         sizes = BatchSettings(
             settings.batch_size,
             self.recipe.max_history,
@@ -171,7 +191,12 @@ class Trainer:
             settings.stride or None,
             settings.split_ratio,
         )
-        plan = BatchPlan(self.split, sizes, seed, "batches")
+        held = self._holdout if stage == 1 else None
+        plan: Plan = (
+            BatchPlan(self._data(stage), sizes, seed, "batches")
+            if held is None
+            else held_plan(self.split, held, sizes, seed)
+        )
         if not plan.n_batches:
             raise UsageError(
                 f"{self.split.name}: no user has two training interactions: nothing to learn from"

@@ -177,7 +177,7 @@ def test_a_warm_start_takes_the_first_stage_of_another_run(finished, small_recip
 
     assert same_weights(finished[0], forked)
     assert {r["stage"] for r in records(tmp_path, "step")} == {2}
-    assert trainer.counters.stage == 2
+    assert trainer.counters.stage == 3
 
 
 def test_a_warm_start_from_something_else_is_refused(small_recipe, finished, split, tmp_path):
@@ -246,7 +246,7 @@ def test_checkpoints_are_written_by_the_clock(small_recipe, split, tmp_path):
     recipe = small_recipe(checkpoint_minutes=1.0, stage1__epochs=1, stage2__epochs=0)
     _, trainer = train(recipe, split, tmp_path, clock=Ticking())
 
-    assert trainer.counters.serial == 3 + 1 + 2  # steps, the epoch's end, two stages' ends
+    assert trainer.counters.serial == 3 + 1 + 1  # steps, the epoch's end, the stage's end
 
 
 def test_a_signal_sets_the_flag_and_a_second_one_interrupts():
@@ -289,3 +289,27 @@ def test_a_frozen_part_stays_as_it_is(finished, small_recipe, split, tmp_path):
     assert {name.partition(".")[0] for name in changed} == {"attention", "score_net"}
     assert matcher.items.ids.weight.requires_grad
     assert not matcher.log_temperature.requires_grad
+
+
+@pytest.mark.parametrize("kind", ["ordered", "unordered"])
+def test_a_holdout_and_a_third_stage_resume_too(
+    small_recipe, split, unordered_split, tmp_path, kind
+):
+    """Three stages, the second on what the first did not see; stopped in the third, equal bits."""
+    data = split if kind == "ordered" else unordered_split
+    recipe = small_recipe(
+        kind,
+        holdout_ratio=0.3,
+        stage2__epochs=1,
+        stage3__epochs=1,
+        stage3__batch_size=64,
+        stage3__validated="deep",
+        stage3__metric="ndcg_at_20",
+    )
+    whole, _ = train(recipe, data, tmp_path / "whole")
+    n_steps = len(records(tmp_path / "whole", "step"))
+    train(recipe, data, tmp_path / "cut", should_stop=stop_after(n_steps - 1))
+    resumed, _ = train(recipe, data, tmp_path / "cut", resume=True)
+
+    assert same_weights(whole, resumed)
+    assert {r["stage"] for r in records(tmp_path / "cut", "step")} == {1, 2, 3}
