@@ -58,8 +58,7 @@ class Nann(TwoSided):
         match = self._match(
             self.attention.query(vectors), each, state.keys, state.values, state.mask
         )
-        deep: Tensor = self.score_net(first, each, match)
-        return self.two_sided_scores(state, vectors) + deep
+        return self._with_deep(self.two_sided_scores(state, vectors), first, each, match)
 
     def item_tables(self) -> tuple[Tensor, ...]:
         """Return ``e_v``, attention queries and first-layer parts of all items."""
@@ -79,10 +78,14 @@ class Nann(TwoSided):
         proxy, keys, values, mask, user_part, product = folded
         vectors, queries, item_part = tables
         first = torch.addmm(item_part + user_part, vectors, product)
-        deep: Tensor = self.score_net(
-            first, vectors, self._match(queries, vectors, keys, values, mask)
-        )
-        return vectors @ proxy + deep
+        match = self._match(queries, vectors, keys, values, mask)
+        return self._with_deep(vectors @ proxy, first, vectors, match)
+
+    def _with_deep(self, two_sided: Tensor, first: Tensor, vectors: Tensor, match: Match) -> Tensor:
+        """Return the two-sided scores plus the deep branch's."""
+        cosines = two_sided * self.log_temperature.exp()
+        deep: Tensor = self.score_net(first, vectors, match, cosines)
+        return two_sided + deep
 
     def _match(
         self, queries: Tensor, vectors: Tensor, keys: Tensor, values: Tensor, mask: Tensor
