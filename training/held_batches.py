@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.batches import BatchPlan, BatchSettings, Plan, TrainingBatch, shuffle_rows
+from training.batches import BatchPlan, BatchSettings, Plan, TrainingBatch
 from training.data import Ragged, Split
 from training.holdout import Holdout
+from training.windows import shuffle_rows
 from vizsla.models.recommender.base import PADDING, SequenceBatch
 from vizsla.rng import numpy_generator
 

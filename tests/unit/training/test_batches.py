@@ -5,7 +5,8 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 
-from training.batches import BatchPlan, BatchSettings, cut_windows, keep_some, split_targets
+from training.batches import BatchPlan, BatchSettings
+from training.windows import cut_windows, keep_some, split_targets
 from vizsla.models.recommender.base import PADDING
 
 
