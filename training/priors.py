@@ -39,6 +39,7 @@ class PopularityPrior:
     very top of a user's ranking.  Dividing by the number of users instead is harmful.
 
     Example:
+        >>> import torch
         >>> from training.data import Ragged
         >>> from training.seen_items import SeenItems
         >>> train = Ragged.from_lists([[0, 1], [0]])

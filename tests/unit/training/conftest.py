@@ -88,6 +88,7 @@ SMALL = {
     "model_settings.score_hidden": [8],
     "max_history": 8,
     "validation_queries": 0,
+    "holdout_ratio": 0.0,
     "log_every": 1,
     "stage1.epochs": 2,
     "stage1.batch_size": 32,
