@@ -6,7 +6,7 @@ Shapes: **B** sequences, **L** length, **P** targets, **Q** contexts that target
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -88,6 +88,16 @@ class TrainingBatch:
 
     def __len__(self) -> int:
         return len(self.positives)
+
+    def some(self, n_targets: int) -> TrainingBatch:
+        """Return the batch with a random choice of its targets, drawn by torch's own generator."""
+        which = torch.randperm(len(self))[:n_targets].sort().values
+        positives = self.positives[which]
+        if self.seen_from is not None:
+            return replace(self, positives=positives, seen_from=self.seen_from[which])
+        return TrainingBatch(
+            self.sequences, self.rows[which], self.columns[which], self.users[which], positives
+        )
 
 
 class BatchPlan:

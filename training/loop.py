@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from training.batches import Batches, Plan, TrainingBatch
 from training.freezing import frozen, set_training
-from training.objective import Objective, StepLoss
+from training.objective import StepLoss
 from training.ranking import Head
 from training.recipe import StageSettings
 from training.run_log import RunLog
@@ -111,7 +111,7 @@ class StageLoop:
         matcher: Matcher,
         settings: StageSettings,
         plan: Plan,
-        objective: Objective,
+        objective: Callable[[TrainingBatch, float], StepLoss],
         counters: Counters,
         hooks: LoopHooks,
     ) -> None:
@@ -135,7 +135,7 @@ class StageLoop:
         Raises:
             TrainingError: The loss is not finite or has exploded.
         """
-        with frozen(self.matcher, self.settings.trained):
+        with frozen(self.matcher, self.settings.frozen_but):
             while self._counters.epoch < self.settings.epochs and not self._is_stuck():
                 if not self._epoch():
                     return False
@@ -178,7 +178,7 @@ class StageLoop:
 
     def _step(self, batch: TrainingBatch) -> float:
         started_s = self._hooks.clock.monotonic_s()
-        set_training(self.matcher, self.settings.trained)
+        set_training(self.matcher, self.settings.frozen_but)
         self._set_learning_rate()
         self.optimizer.zero_grad(set_to_none=True)
         found = self._objective(batch, self._counters.step / self._n_steps)
@@ -274,7 +274,7 @@ def build_optimizer(matcher: Matcher, settings: StageSettings) -> torch.optim.Op
     rest: list[nn.Parameter] = []
     items: list[nn.Parameter] = []
     for name, parameter in matcher.named_parameters():
-        if parameter.requires_grad and name.startswith(settings.trained or ""):
+        if parameter.requires_grad and name.startswith(settings.frozen_but or ""):
             (items if name.startswith("items.") else rest).append(parameter)
     groups = [{"params": rest, "ratio": 1.0}]
     if ratio:

@@ -18,7 +18,7 @@ from training.recipe import Recipe, load_recipe
 from training.run_folder import RunFile, RunResult, open_run, write_run
 from training.splits import default_spec, load_split
 from training.trainer import RunOptions, Trainer, stage_file
-from training.validation import ranking_validator, validation_cases
+from training.validation import ranking_validator, training_validator, validation_cases
 from vizsla.clock import Clock, SystemClock
 from vizsla.datasets import read_manifest
 from vizsla.models.recommender.base import Matcher
@@ -119,7 +119,7 @@ def _run_file(request: TrainRequest, recipe: Recipe, split: Split) -> RunFile:
 
 
 def _train(request: TrainRequest, recipe: Recipe, split: Split) -> RunResult | None:
-    cases = validation_cases(split, recipe.validation_queries, request.seed)
+    n_queries = recipe.validation_queries
     options = RunOptions(
         out=request.out,
         seed=request.seed,
@@ -129,10 +129,13 @@ def _train(request: TrainRequest, recipe: Recipe, split: Split) -> RunResult | N
         should_stop=request.should_stop,
         clock=request.clock,
     )
-    matcher = Trainer(recipe, split, options, ranking_validator(split, cases)).run()
+    validate = training_validator(split, n_queries, request.seed)
+    matcher = Trainer(recipe, split, options, validate).run()
     if matcher is None:
         return None
-    return _finish(request, recipe, split, matcher, cases)
+    return _finish(
+        request, recipe, split, matcher, validation_cases(split, n_queries, request.seed)
+    )
 
 
 def _finish(

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.losses.logq import LogQ
 from training.recipes import RECIPES
@@ -87,6 +87,8 @@ class StageSettings(_Settings):
             is what costs; the two-sided head sees all.  Unset: all.
         trained: Prefixes of the names of the weights that learn; the rest is frozen and its
             dropout off.  Empty: all learn.
+        joint_targets: Above 0, all learns at once: the two-sided head from the whole batch, and
+            what ``trained`` names from this many of its targets, see ``training.joint``.
         negatives: Main source of negatives.
         hard: Second source, off by default.
         hard_trains: Which score the second source trains: ``both`` or ``deep`` alone.
@@ -116,6 +118,7 @@ class StageSettings(_Settings):
     two_sided_weight: float = Field(default=1.0, ge=0)
     deep_negatives: int | None = Field(default=None, ge=0)
     trained: tuple[str, ...] = ()
+    joint_targets: int = Field(default=0, ge=0)
     negatives: NegativeSettings = NegativeSettings()
     hard: NegativeSettings = NegativeSettings(sampler="bns", n_negatives=0)
     hard_trains: Literal["both", "deep"] = "both"
@@ -133,6 +136,17 @@ class StageSettings(_Settings):
     metric: str = "recall_at_20"
     patience: int = Field(default=3, ge=0)
     validate_every: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _joint_is_complete(self) -> StageSettings:
+        if self.joint_targets and not (self.hard.n_negatives and self.trained):
+            raise ValueError("joint_targets needs hard.n_negatives and trained")
+        return self
+
+    @property
+    def frozen_but(self) -> tuple[str, ...]:
+        """Prefixes of what the optimiser may change; empty for all."""
+        return () if self.joint_targets else self.trained
 
     @property
     def is_deep(self) -> bool:

@@ -17,9 +17,10 @@ from training.data import Split
 from training.determinism import deterministic_torch
 from training.held_batches import held_plan
 from training.holdout import Holdout, hold_out
+from training.joint import stage_objective
 from training.loop import Counters, LoopHooks, StageLoop
 from training.model import new_matcher
-from training.objective import NegativeSource, Objective, build_sources
+from training.objective import NegativeSource, build_sources
 from training.recipe import Recipe
 from training.run_log import RunLog
 from training.samplers.base import SamplerData
@@ -176,7 +177,7 @@ class Trainer:
             matcher,
             settings,
             self._plan(stage, seed),
-            Objective(matcher, settings, sources),
+            stage_objective(matcher, settings, sources),
             self.counters,
             self._hooks(lambda: self._save(_tensors(loop, sources))),
         )

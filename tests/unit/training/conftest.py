@@ -100,6 +100,7 @@ SMALL = {
     "stage1.stride": 4,
     "stage2.stride": 4,
     "stage2.trained": [],
+    "stage2.joint_targets": 0,
     "stage2.two_sided_weight": 0.5,
     "stage2.hard.n_negatives": 4,
     "stage2.hard.logq": "off",
@@ -140,7 +141,7 @@ def world(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     dataset = home / "data" / "planted"
     write(dataset, Draft(_world_manifest(), _world_tables()))
-    recipe = load_recipe("matcher", data_kinds("time", 80), WORLD_RECIPE)
+    recipe = load_recipe("matcher", data_kinds("time", 400, 80), WORLD_RECIPE)
     spec = default_spec(read_manifest(dataset)).model_copy(update={"max_history": 8})
     split = load_split(dataset, spec)
     matcher, gate = new_matcher(recipe, split, 0), GateReport({"matcher": {}}, [], False)
