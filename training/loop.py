@@ -25,7 +25,7 @@ from vizsla.clock import Clock
 from vizsla.errors import ConfigError, TrainingError
 from vizsla.models.recommender.base import Matcher
 
-__all__ = ["Counters", "LoopHooks", "StageLoop", "build_optimizer"]
+__all__ = ["Counters", "LoopHooks", "StageLoop", "build_optimizer", "figure"]
 
 EXPLODED_RATIO = 20.0
 """A loss this many times the first one (or 1, if that is larger) counts as diverged."""
@@ -242,7 +242,7 @@ class StageLoop:
         auto: Head = "deep" if settings.deep_weight else "two_sided"
         head = auto if settings.validated == "auto" else settings.validated
         figures = self._hooks.validate(self.matcher, head)
-        value = _figure(figures, settings.metric)
+        value = figure(figures, settings.metric)
         is_best = counters.best_value is None or value > counters.best_value
         if is_best:
             counters.best_value, counters.best_epoch, counters.n_worse = value, counters.epoch, 0
@@ -258,7 +258,7 @@ class StageLoop:
         self._saved_s = self._hooks.clock.monotonic_s()
 
 
-def _figure(figures: Mapping[str, float], metric: str) -> float:
+def figure(figures: Mapping[str, float], metric: str) -> float:
     """Return a figure, or the sum of several joined by ``+``."""
     names = metric.split("+")
     for name in names:

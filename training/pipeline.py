@@ -13,12 +13,15 @@ from safetensors.torch import load_file
 from training import gate
 from training.data import EvalCases, Split
 from training.export import Trained, export_bundle
+from training.loop import figure
 from training.model import check_recipe, data_kinds, model_config, new_matcher
 from training.recipe import Recipe, load_recipe
 from training.run_folder import RunFile, RunResult, open_run, write_run
+from training.shrink import ShrinksDeep, fit_share
 from training.splits import default_spec, load_split
 from training.trainer import RunOptions, Trainer, stage_file
 from training.validation import ranking_validator, training_validator, validation_cases
+from vizsla.cli_output import say
 from vizsla.clock import Clock, SystemClock
 from vizsla.datasets import read_manifest
 from vizsla.models.recommender.base import Matcher
@@ -141,8 +144,12 @@ def _train(request: TrainRequest, recipe: Recipe, split: Split) -> RunResult | N
 def _finish(
     request: TrainRequest, recipe: Recipe, split: Split, matcher: Matcher, cases: EvalCases
 ) -> RunResult:
-    two_sided = _stage1_model(request, recipe, split)
-    report = gate.judge(matcher, two_sided, split, cases, ranking_validator(split, cases))
+    two_sided, validate = _stage1_model(request, recipe, split), ranking_validator(split, cases)
+    if recipe.stage2.epochs and isinstance(matcher, ShrinksDeep):
+        metric = recipe.stage2.metric
+        share = fit_share(matcher, lambda: figure(validate(matcher, "deep"), metric))
+        say(f"share of the deep score that is kept, fitted on validation: {share:g}")
+    report = gate.judge(matcher, two_sided, split, cases, validate)
     config = model_config(recipe, split)
     trained = Trained(matcher, config, recipe, request.seed, split, report)
     bundle = export_bundle(trained, request.out, request.clock)

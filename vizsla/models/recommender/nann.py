@@ -60,6 +60,13 @@ class Nann(TwoSided):
         )
         return self._with_deep(self.two_sided_scores(state, vectors), first, each, match)
 
+    @torch.no_grad()
+    def scale_deep(self, factor: float) -> None:
+        """Multiply the deep branch's output by a factor, in place."""
+        for layer in (self.score_net.out, self.score_net.direct):
+            for parameter in layer.parameters():
+                parameter.mul_(factor)
+
     def item_tables(self) -> tuple[Tensor, ...]:
         """Return ``e_v``, attention queries and first-layer parts of all items."""
         vectors = self.item_vectors()
