@@ -45,7 +45,7 @@ def _answers(output: str) -> list[dict]:
 
 @pytest.mark.e2e
 @pytest.mark.data
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_the_document_works_as_written(vizsla: Path, data_dir: Path, tmp_path: Path):
     """Each block, in order, takes a stranger's CSV to answers over HTTP."""
     _export(data_dir / "amazon-beauty-5core", tmp_path)
