@@ -70,7 +70,7 @@ PROBLEM_PAGES: Mapping[str, ProblemPage] = {
     "not-publishable": ProblemPage(
         "The bundle did not pass its gate",
         "On validation data it was not better than the baselines it was compared with.",
-        "Train better, or activate it with `--force`.",
+        "Train better. Serving it all the same is possible, with a warning in every answer.",
     ),
     "unknown-name": ProblemPage(
         "There is no such name",
