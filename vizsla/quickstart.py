@@ -55,7 +55,7 @@ def quickstart(
     _step(1, "fetch MovieLens-100K", ["data", "fetch", DATASET, *offline])
     _step(2, "train the deep matcher", ["train", "--data", DATASET, "--out", str(run)])
     _step(3, "build the similarity graph", ["index", "build", str(run)])
-    _step(4, "evaluate on held-out data", ["evaluate", str(run)])
+    _evaluate(run)
     url = f"http://127.0.0.1:{port}"
     _say(5, "start the server", ["serve", str(run), "--port", str(port)])
     with _server(run, port, embedded=embedded) as server:
@@ -83,6 +83,17 @@ def _step(number: int, title: str, arguments: Sequence[str]) -> None:
     if code:
         raise VizslaError(f"step {number} ({title}) failed; run it again by hand to see more")
     print(f"      done in {CLOCK.monotonic_s() - started_s:.0f} s", flush=True)
+
+
+def _evaluate(run: Path) -> None:
+    """Evaluate the newest bundle, unless its tables are there already."""
+    newest = Path((run / "latest_bundle").read_text(encoding="utf-8").strip()).name
+    tables = run / "evaluation" / newest
+    if (tables / "evaluation.json").is_file():
+        _say(4, "evaluate on held-out data", ["evaluate", str(run)])
+        print(f"      done before: {tables}", flush=True)
+        return
+    _step(4, "evaluate on held-out data", ["evaluate", str(run)])
 
 
 @contextmanager
@@ -154,7 +165,7 @@ def _ask(url: str, users: list[str]) -> dict[str, float]:
 def _show(url: str, answer: dict[str, Any]) -> None:
     for item in answer["items"]:
         with urllib.request.urlopen(f"{url}/v1/items/{item['item_id']}", timeout=10) as response:
-            title = json.load(response).get("title") or item["item_id"]
+            title = json.load(response)["attributes"].get("title") or item["item_id"]
         print(f"        {item['score']:8.3f}  {title}")
 
 
