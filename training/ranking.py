@@ -19,7 +19,6 @@ from vizsla.models.recommender.context import pad_histories
 from vizsla.rng import numpy_generator
 
 __all__ = [
-    "DEEP_VALIDATION_QUERIES",
     "Head",
     "exhaustive_top_k",
     "sample_cases",
@@ -30,9 +29,6 @@ __all__ = [
 
 Head = Literal["deep", "two_sided"]
 """Which score of a matcher: the deep one that is served, or its dot product alone."""
-
-DEEP_VALIDATION_QUERIES = 2_000
-"""Queries scored by the deep head during training; the two-sided head affords all."""
 
 _QUERY_BATCH = 128
 _ITEM_BATCH = 4_096  # its intermediate results stay in the cache
