@@ -41,7 +41,7 @@ def build_index(
         settings: How to build; None for the defaults.
         seed: Equal seeds give equal graphs.
         search: Defaults of a search to store with it; None for the measured ones.
-        clock: For the build time and ``created_at``; None for the machine's.
+        clock: For ``created_at``; None for the machine's.
         progress: See ``graph_index.build.BuildProgress``.
 
     Returns:
@@ -53,9 +53,7 @@ def build_index(
     clock = clock or SystemClock()
     settings = settings or BuildSettings()
     vectors = bundle.item_vectors()
-    start_s = clock.monotonic_s()
     graph = build_graph(vectors, settings, seed, progress=progress)
-    build_s = round(clock.monotonic_s() - start_s, 3)
     manifest = IndexManifest(
         backend=_BACKEND,
         n_items=graph.n_items,
@@ -65,7 +63,6 @@ def build_index(
         vocab_hash=bundle.manifest.vocab_hash,
         vectors_hash=bundle.manifest.vectors_hash,
         seed=seed,
-        build_s=build_s,
         report=graph_report(graph, vectors),
         search=(search or SearchSettings()).model_dump(),
     )

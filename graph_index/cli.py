@@ -12,6 +12,7 @@ from graph_index.build import NEIGHBOURS, BuildProgress, BuildSettings
 from graph_index.check import graph_report
 from vizsla.bundles import LATEST_FILE, Bundle, load, locate
 from vizsla.cli_output import Progress, print_json, print_table, progress, say
+from vizsla.clock import SystemClock
 from vizsla.contracts.index import IndexManifest
 from vizsla.errors import ContractError
 from vizsla.files import write_text
@@ -62,13 +63,15 @@ def build(
         say("the bundle already has this graph; --force builds it again")
         _print_built(opened, json)
         return
+    clock = SystemClock()
+    start_s = clock.monotonic_s()
     with progress("building the graph", total=opened.manifest.n_items, unit="items") as bar:
         built = build_index(
             opened, out or opened.path.parent, settings, seed, progress=_shown_on(bar, opened)
         )
     if out is None:
         _point_to_newest(bundle, built.path)
-    _print_built(built, json)
+    _print_built(built, json, build_s=round(clock.monotonic_s() - start_s, 3))
 
 
 @app.command()
@@ -107,11 +110,12 @@ def _point_to_newest(asked: Path, built: Path) -> None:
         write_text(pointer, f"{built.relative_to(asked) if inside else built.resolve()}\n")
 
 
-def _print_built(bundle: Bundle, json: bool) -> None:
+def _print_built(bundle: Bundle, json: bool, *, build_s: float | None = None) -> None:
     manifest = bundle.manifest.index
     if manifest is None:
         raise ContractError(f"{bundle.path}: the index is not in its manifest")
-    facts = {**_facts(manifest), **manifest.report}
+    took = {} if build_s is None else {"build_s": build_s}
+    facts = {**_facts(manifest), **took, **manifest.report}
     if json:
         print_json({"bundle": bundle.path, **facts})
     else:
@@ -125,5 +129,4 @@ def _facts(manifest: IndexManifest) -> dict[str, str | int | float]:
         "max_degree": manifest.max_degree,
         "ef_construction": manifest.ef_construction,
         "seed": manifest.seed,
-        "build_s": manifest.build_s,
     }

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from training.baselines import BASELINES
 from training.baselines.base import baseline_top_k, recommendation_histories
+from training.bootstrap import paired_differences
 from training.data import EvalCases, Split
 from training.metrics import evaluate_ranking
-from training.validation import VALIDATION_KS, Validator
+from training.validation import VALIDATION_KS, PerQuery, mean_figures, per_query_figures
 from vizsla.contracts.bundle import GateCheck
 from vizsla.models.recommender.base import Matcher
 
@@ -20,6 +21,7 @@ __all__ = ["GATE_METRIC", "GateReport", "compare", "judge"]
 
 GATE_METRIC = "recall_at_20"
 MATCHER = "matcher"
+HEAD = "two_sided_head"
 COUNTING = "cooccurrence"
 
 
@@ -40,11 +42,7 @@ class GateReport:
 
 
 def judge(
-    matcher: Matcher,
-    two_sided: Matcher | None,
-    split: Split,
-    cases: EvalCases,
-    validate: Validator,
+    matcher: Matcher, two_sided: Matcher | None, split: Split, cases: EvalCases, seed: int = 0
 ) -> GateReport:
     """Rank the validation queries by the matcher and by its rivals.
 
@@ -52,47 +50,54 @@ def judge(
         matcher: The deep matcher.
         two_sided: The model after stage 1, whose two-sided head was trained alone, or None.
         split: What item-item counting is fitted on.
-        cases: Validation queries, the same that ``validate`` ranks.
-        validate: Ranks them by a head of a matcher.
+        cases: Validation queries.
+        seed: Of the intervals.
     """
-    figures = {
-        MATCHER: validate(matcher, "deep"),
-        "two_sided_head": validate(matcher, "two_sided"),
+    values = {
+        MATCHER: per_query_figures(matcher, split, cases, "deep"),
+        HEAD: per_query_figures(matcher, split, cases, "two_sided"),
     }
     if two_sided is not None:
-        figures["two_sided_model"] = validate(two_sided, "two_sided")
-    figures[COUNTING] = _counting(split, cases)
-    return compare(figures)
+        values["two_sided_model"] = per_query_figures(two_sided, split, cases, "two_sided")
+    values[COUNTING] = _counting(split, cases)
+    return compare(values, seed)
 
 
-def compare(figures: Mapping[str, Mapping[str, float]]) -> GateReport:
+def compare(values: Mapping[str, PerQuery], seed: int = 0) -> GateReport:
     """Compare the matcher's recall with that of every other model; ties are not enough.
 
     Example:
-        >>> report = compare({"matcher": {"recall_at_20": 0.3}, "cooccurrence": {"recall_at_20": 0.3}})
-        >>> report.publishable, report.checks[0].met
-        (False, False)
+        >>> same = {"recall_at_20": np.array([0.0, 1.0])}
+        >>> report = compare({"matcher": same, "cooccurrence": same})
+        >>> report.publishable, report.checks[0].met, report.checks[0].high
+        (False, False, 0.0)
     """
-    own = figures[MATCHER][GATE_METRIC]
     checks = [
-        GateCheck(
-            rival=name,
-            metric=GATE_METRIC,
-            value=own,
-            rival_value=values[GATE_METRIC],
-            met=own > values[GATE_METRIC],
-        )
-        for name, values in figures.items()
+        _check(values[MATCHER], rival, name, seed)
+        for name, rival in values.items()
         if name != MATCHER
     ]
-    kept = {name: dict(values) for name, values in figures.items()}
-    return GateReport(kept, checks, all(check.met for check in checks))
+    figures = {name: mean_figures(own) for name, own in values.items()}
+    return GateReport(figures, checks, all(check.met for check in checks))
 
 
-def _counting(split: Split, cases: EvalCases) -> dict[str, float]:
+def _check(own: PerQuery, rival: PerQuery, name: str, seed: int) -> GateCheck:
+    ours, theirs = own[GATE_METRIC], rival[GATE_METRIC]
+    gain = paired_differences({"gain": ours}, {"gain": theirs}, seed=seed)["gain"]
+    return GateCheck(
+        rival=name,
+        metric=GATE_METRIC,
+        value=float(ours.mean()),
+        rival_value=float(theirs.mean()),
+        met=gain.mean > 0,
+        low=gain.low,
+        high=gain.high,
+    )
+
+
+def _counting(split: Split, cases: EvalCases) -> PerQuery:
     baseline = BASELINES.load(COUNTING)()
     baseline.fit(split)
     histories = recommendation_histories(split, cases)
     top = baseline_top_k(baseline, cases, max(VALIDATION_KS), histories=histories)
-    found = evaluate_ranking(top, cases.targets, VALIDATION_KS)
-    return {name: float(values.mean()) for name, values in found.items()}
+    return evaluate_ranking(top, cases.targets, VALIDATION_KS)

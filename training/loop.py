@@ -259,13 +259,20 @@ class StageLoop:
 
 
 def figure(figures: Mapping[str, float], metric: str) -> float:
-    """Return a figure, or the sum of several joined by ``+``."""
-    names = metric.split("+")
-    for name in names:
+    """Return a figure, or the sum of several joined by ``+``; ``-nll`` counts against.
+
+    Example:
+        >>> figure({"recall_at_20": 0.5, "nll": 2.0}, "recall_at_20+-nll")
+        -1.5
+    """
+    terms = metric.split("+")
+    for name in (term.removeprefix("-") for term in terms):
         if name not in figures:
             known = ", ".join(sorted(figures))
             raise ConfigError(f"unknown metric {name!r}: known: {known}")
-    return sum(figures[name] for name in names)
+    signs = [-1.0 if term.startswith("-") else 1.0 for term in terms]
+    values = [figures[term.removeprefix("-")] for term in terms]
+    return sum(sign * value for sign, value in zip(signs, values, strict=True))
 
 
 def build_optimizer(matcher: Matcher, settings: StageSettings) -> torch.optim.Optimizer:

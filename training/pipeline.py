@@ -11,16 +11,20 @@ from typing import Any
 from safetensors.torch import load_file
 
 from training import gate
-from training.data import EvalCases, Split
+from training.data import Split
 from training.export import Trained, export_bundle
-from training.loop import figure
 from training.model import check_recipe, data_kinds, model_config, new_matcher
 from training.recipe import Recipe, load_recipe
 from training.run_folder import RunFile, RunResult, open_run, write_run
 from training.shrink import ShrinksDeep, fit_share
 from training.splits import default_spec, load_split
 from training.trainer import RunOptions, Trainer, stage_file
-from training.validation import ranking_validator, training_validator, validation_cases
+from training.validation import (
+    Validator,
+    ranking_validator,
+    training_validator,
+    validation_cases,
+)
 from vizsla.cli_output import say
 from vizsla.clock import Clock, SystemClock
 from vizsla.datasets import read_manifest
@@ -136,20 +140,16 @@ def _train(request: TrainRequest, recipe: Recipe, split: Split) -> RunResult | N
     matcher = Trainer(recipe, split, options, validate).run()
     if matcher is None:
         return None
-    return _finish(
-        request, recipe, split, matcher, validation_cases(split, n_queries, request.seed)
-    )
+    return _finish(request, recipe, split, matcher)
 
 
-def _finish(
-    request: TrainRequest, recipe: Recipe, split: Split, matcher: Matcher, cases: EvalCases
-) -> RunResult:
-    two_sided, validate = _stage1_model(request, recipe, split), ranking_validator(split, cases)
-    if recipe.stage2.epochs and isinstance(matcher, ShrinksDeep):
-        metric = recipe.stage2.metric
-        share = fit_share(matcher, lambda: figure(validate(matcher, "deep"), metric))
-        say(f"share of the deep score that is kept, fitted on validation: {share:g}")
-    report = gate.judge(matcher, two_sided, split, cases, validate)
+def _finish(request: TrainRequest, recipe: Recipe, split: Split, matcher: Matcher) -> RunResult:
+    if recipe.stage2.epochs:
+        some = validation_cases(split, recipe.validation_queries, request.seed)
+        _shrink(matcher, ranking_validator(split, some))
+    cases = validation_cases(split, recipe.gate_queries, request.seed)
+    two_sided = _stage1_model(request, recipe, split)
+    report = gate.judge(matcher, two_sided, split, cases, request.seed)
     config = model_config(recipe, split)
     trained = Trained(matcher, config, recipe, request.seed, split, report)
     bundle = export_bundle(trained, request.out, request.clock)
@@ -161,6 +161,18 @@ def _finish(
         n_queries=len(cases.targets),
         train_s=0.0,
     )
+
+
+def _shrink(matcher: Matcher, validate: Validator) -> None:
+    """Keep as much of the deep score as makes validation's targets likeliest, none if none does."""
+    if not isinstance(matcher, ShrinksDeep):
+        return
+    share = fit_share(
+        matcher,
+        lambda: -validate(matcher, "deep")["nll"],
+        without=-validate(matcher, "two_sided")["nll"],
+    )
+    say(f"share of the deep score that is kept, fitted on validation: {share:g}")
 
 
 def _stage1_model(request: TrainRequest, recipe: Recipe, split: Split) -> Matcher | None:

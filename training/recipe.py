@@ -103,7 +103,8 @@ class StageSettings(_Settings):
         final_ratio: Rate at the end of a falling schedule relative to the peak.
         gradient_clip: Largest norm of the gradient; 0 for no bound.
         validated: Score that validation ranks by; ``auto`` takes the deep one where it learns.
-        metric: Validation metric to maximise, or a sum: ``recall_at_20+ndcg_at_20``.
+        metric: Validation metric to maximise, or a sum: ``recall_at_20+ndcg_at_20``; ``-nll``
+            minimises the targets' negative log-likelihood.
         patience: Validations without a gain before the stage ends; 0 never ends early.
         validate_every: Epochs between validations.
     """
@@ -168,7 +169,9 @@ class Recipe(_Settings):
         holdout_ratio: Share of each user's training interactions that stage 1 never sees and
             that are stage 2's targets, see ``training.holdout``; 0 trains both on all.
         holdout_seed: Draws the held-out part where the data has no order.
-        validation_queries: Queries scored by the deep head after an epoch; 0 for all.
+        validation_queries: Queries scored by the deep head after an epoch, and to fit its share;
+            0 for all.
+        gate_queries: Queries behind the publish gate; 0 for all.
         checkpoint_minutes: Minutes between checkpoints within an epoch.
         log_every: Steps between lines of the log.
         stage1: The two-sided head, cheaply.
@@ -186,6 +189,7 @@ class Recipe(_Settings):
     holdout_ratio: float = Field(default=0.0, ge=0, le=0.5)
     holdout_seed: int = Field(default=0, ge=0)
     validation_queries: int = Field(default=2000, ge=0)
+    gate_queries: int = Field(default=10_000, ge=0)
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     log_every: int = Field(default=20, ge=1)
     stage1: StageSettings = StageSettings()

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from training.data import EvalCases, Split
 from training.metrics import evaluate_ranking
-from training.ranking import Head, exhaustive_top_k, sample_cases
+from training.ranking import Head, exhaustive_ranking, sample_cases
 from vizsla.models.recommender.base import Matcher
 
 __all__ = [
     "VALIDATION_KS",
+    "PerQuery",
     "Validator",
+    "mean_figures",
+    "per_query_figures",
     "ranking_validator",
     "training_validator",
     "validation_cases",
@@ -22,6 +28,8 @@ VALIDATION_KS = (10, 20, 50)
 Validator = Callable[[Matcher, Head], dict[str, float]]
 """Maps a matcher and one of its heads to mean figures such as ``recall_at_20``."""
 
+PerQuery = dict[str, NDArray[np.float64]]
+"""Figure to its ``(Q,)`` values, one per query."""
 
 CHEAP_RATIO = 10
 """How many times more queries the two-sided head ranks in training; it still costs less."""
@@ -45,10 +53,15 @@ def validation_cases(split: Split, n_queries: int, seed: int) -> EvalCases:
 
 def ranking_validator(split: Split, cases: EvalCases) -> Validator:
     """Make a validator that ranks the whole catalogue, seen items removed."""
+    return lambda matcher, head: mean_figures(per_query_figures(matcher, split, cases, head))
 
-    def validate(matcher: Matcher, head: Head) -> dict[str, float]:
-        top = exhaustive_top_k(matcher, split, cases, max(VALIDATION_KS), head=head)
-        found = evaluate_ranking(top, cases.targets, VALIDATION_KS)
-        return {name: float(values.mean()) for name, values in found.items()}
 
-    return validate
+def per_query_figures(matcher: Matcher, split: Split, cases: EvalCases, head: Head) -> PerQuery:
+    """Rank the whole catalogue for every query, seen items removed."""
+    ranking = exhaustive_ranking(matcher, split, cases, max(VALIDATION_KS), head=head)
+    return evaluate_ranking(ranking.top_items, cases.targets, VALIDATION_KS) | {"nll": ranking.nll}
+
+
+def mean_figures(values: PerQuery) -> dict[str, float]:
+    """Return each figure's mean over the queries."""
+    return {name: float(own.mean()) for name, own in values.items()}

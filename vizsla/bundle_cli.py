@@ -34,8 +34,9 @@ def show(bundle: BundlePath, json: Json = False) -> None:
         metrics = sorted(opened.manifest.metrics.items())
         print_table("Validation", ["metric", "value"], metrics)
     if opened.manifest.gate:
-        rows = [(c.rival, c.metric, c.value, c.rival_value, c.met) for c in opened.manifest.gate]
-        headings = ["rival", "metric", "this bundle", "rival's", "beaten"]
+        gate = opened.manifest.gate
+        rows = [(c.rival, c.metric, c.value, c.rival_value, c.gain, c.met) for c in gate]
+        headings = ["rival", "metric", "this bundle", "rival's", "difference", "beaten"]
         print_table("Publish gate", headings, rows)
     sizes = sorted((name, entry.n_bytes) for name, entry in opened.manifest.files.items())
     print_table("Files", ["file", "bytes"], sizes)

@@ -91,5 +91,9 @@ def _verdict(run: TrainedRun) -> str:
         if run.result.publishable
         else f"NOT publishable: recall_at_20 is not above that of {', '.join(lost)}"
     )
-    took = format_duration(run.result.train_s)
-    return f"{verdict}\ntrained in {took}\nbundle: {run.bundle_dir}"
+    gains = [
+        f"{check.metric} minus that of {LABELS.get(check.rival, check.rival)}: {check.gain}"
+        for check in run.result.gate
+    ]
+    took = f"trained in {format_duration(run.result.train_s)}"
+    return "\n".join([*gains, verdict, took, f"bundle: {run.bundle_dir}"])

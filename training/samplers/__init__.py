@@ -12,6 +12,7 @@ SAMPLERS = Registry(
         "uniform": "training.samplers.uniform:UniformSampler",
         "popularity": "training.samplers.popularity:PopularitySampler",
         "in-batch": "training.samplers.in_batch:InBatchSampler",
+        "softmax": "training.samplers.softmax:SoftmaxSampler",
         "dns": "training.samplers.dns:DynamicSampler",
         "bns": "training.samplers.bns:BayesianSampler",
     },

@@ -146,6 +146,9 @@ class BayesianSettings(CandidateSettings):
         combiner: ``risk`` is the paper's rule; ``posterior`` takes the safest candidates
             whatever their hardness; ``reweight`` keeps the candidates as drawn and gives
             each its posterior as its weight, so that the logQ correction stays exact.
+        strength: How much of the posterior ``reweight`` takes over, in [0, 1]: a weight is
+            ``1 - strength * (1 - posterior)``.  The posterior of the hardest candidates is
+            near 0 whatever their prior, which at full strength inflates their scores.
     """
 
     weight: float = Field(default=10.0, ge=0.0)
@@ -153,6 +156,7 @@ class BayesianSettings(CandidateSettings):
     cdf: Literal["sampled", "exact"] = "sampled"
     n_references: int = Field(default=64, ge=1)
     combiner: Literal["risk", "posterior", "reweight"] = "risk"
+    strength: float = Field(default=1.0, ge=0.0, le=1.0)
 
 
 class BayesianSampler(Sampler):
@@ -186,7 +190,7 @@ class BayesianSampler(Sampler):
         negatives.stats["unbias"] = float((unbias * negatives.weight).sum() / n_used)
         if self.settings.combiner != "reweight":
             return negatives
-        weight = negatives.weight * unbias
+        weight = negatives.weight * (1.0 - self.settings.strength * (1.0 - unbias))
         return Negatives(negatives.item_nums, negatives.log_q, weight, negatives.stats)
 
     def _judge(self, request: SampleRequest, candidates: Candidates) -> Judgement:

@@ -68,6 +68,9 @@ class GateCheck(_Frozen):
         value: The matcher's figure.
         rival_value: The rival's figure.
         met: Whether ``value > rival_value``.
+        low: Lower end of the 95 % interval of ``value - rival_value``, paired by query; None in
+            bundles from before it was kept.
+        high: Its upper end.
     """
 
     rival: str
@@ -75,6 +78,16 @@ class GateCheck(_Frozen):
     value: float
     rival_value: float
     met: bool
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def gain(self) -> str:
+        """The difference with its interval, as people read it: ``+0.0078 [+0.0034, +0.0121]``."""
+        gain = f"{self.value - self.rival_value:+.4f}"
+        if self.low is None or self.high is None:
+            return gain
+        return f"{gain} [{self.low:+.4f}, {self.high:+.4f}]"
 
 
 class GoldenRequest(_Frozen):

@@ -197,7 +197,6 @@ class IndexManifest(BaseModel):
         n_entry_points: E.
         vocab_hash: Hash of the item vocabulary whose rows these are.
         vectors_hash: SHA-256 of ``item_vectors.npy``.
-        build_s: Seconds the build took.
         report: Degrees, reachability and repairs, see ``graph_index.check``.
         search: Default search settings of this graph.
     """
@@ -213,6 +212,5 @@ class IndexManifest(BaseModel):
     vocab_hash: str
     vectors_hash: str
     seed: int
-    build_s: float
     report: dict[str, float]
     search: dict[str, int]

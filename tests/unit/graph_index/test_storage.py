@@ -30,7 +30,6 @@ MANIFEST = IndexManifest(
     vocab_hash="a" * 64,
     vectors_hash="b" * 64,
     seed=0,
-    build_s=0.5,
     report=graph_report(GRAPH, VECTORS),
     search={"beam_width": 10},
 )

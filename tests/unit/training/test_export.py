@@ -16,8 +16,8 @@ from vizsla.models.recommender.loading import load_scorer
 
 def trained(recipe, split, *, publishable=True):
     figures = {
-        "matcher": {"recall_at_20": 0.5},
-        "cooccurrence": {"recall_at_20": 0.4 if publishable else 0.6},
+        "matcher": {"recall_at_20": np.full(4, 0.5)},
+        "cooccurrence": {"recall_at_20": np.full(4, 0.4 if publishable else 0.6)},
     }
     matcher = new_matcher(recipe, split, seed=0)
     config = model_config(recipe, split)

@@ -2,11 +2,18 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from training.data import EvalCases, Ragged
-from training.ranking import exhaustive_top_k, sample_cases, slice_rows, top_k_rows
+from training.ranking import (
+    exhaustive_top_k,
+    sample_cases,
+    slice_rows,
+    target_nll,
+    top_k_rows,
+)
 from vizsla.errors import ContractError
 from vizsla.models.recommender.nann import Nann, NannConfig
 from vizsla.rng import torch_generator
@@ -135,3 +142,13 @@ def test_a_slice_of_rows_keeps_their_values():
     rows = slice_rows(Ragged.from_lists([[1], [2, 3], [], [4]]), 1, 4)
 
     assert [row.tolist() for row in rows] == [[2, 3], [], [4]]
+
+
+def test_nll_is_that_of_the_softmax_over_unseen_items():
+    """By hand with torch: seen items have no probability, two targets are averaged."""
+    scores = np.random.default_rng(0).normal(size=(2, 6)).astype(np.float32)
+    found = target_nll(scores, Ragged.from_lists([[1, 4], [0]]), Ragged.from_lists([[2], []]))
+    first = torch.log_softmax(torch.from_numpy(scores[0, [0, 1, 3, 4, 5]]), 0)
+    second = torch.log_softmax(torch.from_numpy(scores[1]), 0)
+
+    assert found == pytest.approx([-float(first[1] + first[3]) / 2, -float(second[0])], abs=1e-6)

@@ -22,7 +22,7 @@ class Dial:
 def test_the_best_share_is_kept(wanted):
     """The dial stands where its value was highest."""
     dial = Dial()
-    kept = fit_share(dial, lambda: -abs(dial.size - wanted))
+    kept = fit_share(dial, lambda: -abs(dial.size - wanted), without=-1.0)
 
     assert kept == wanted
     assert dial.size == pytest.approx(wanted)
@@ -32,7 +32,15 @@ def test_of_equal_shares_the_smallest_is_kept():
     """What adds nothing to the figure is noise."""
     dial = Dial()
 
-    assert fit_share(dial, lambda: 1.0) == SHARES[0]
+    assert fit_share(dial, lambda: 1.0, without=0.0) == SHARES[0]
+
+
+def test_nothing_is_kept_that_is_not_better_than_nothing():
+    """A deep score that only equals the two-sided one is left out."""
+    dial = Dial()
+
+    assert fit_share(dial, lambda: 1.0, without=1.0) == 0.0
+    assert dial.size == 0.0
 
 
 def test_scaling_scales_the_deep_term_alone(small_recipe, split):

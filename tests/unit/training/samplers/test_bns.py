@@ -145,6 +145,19 @@ def test_reweighting_keeps_candidates_and_weighs_them():
     assert ((drawn.weight > 0) & (drawn.weight <= 1)).all()
 
 
+@pytest.mark.parametrize("strength", [0.0, 0.25])
+def test_a_weight_takes_over_a_part_of_the_posterior(strength):
+    """At 0 all weights are 1, in between they lie on the line to the posterior."""
+    options = {"combiner": "reweight", "prior": "popularity", "cdf": "exact"}
+    full = make_sampler(**options).sample(make_request(), 4)
+    part = make_sampler(strength=strength, **options).sample(make_request(), 4)
+
+    assert torch.equal(part.item_nums, full.item_nums)
+    used = full.weight > 0
+    assert torch.equal(part.weight > 0, used)
+    assert torch.allclose(1.0 - part.weight[used], strength * (1.0 - full.weight[used]), atol=1e-6)
+
+
 def test_the_posterior_alone_takes_easy_negatives():
     """Maximal safety means low scores: less information than the risk rule has."""
     options = {"prior": "popularity", "cdf": "exact", "candidates_per_negative": 3}

@@ -18,6 +18,7 @@ OPTIONS = {
     "uniform": [{}, {"shared": False}],
     "popularity": [{}, {"shared": False, "alpha": 1.0}],
     "in-batch": [{}],
+    "softmax": [{}, {"pool_size": 5}],
     "dns": [
         {},
         {"proposal": "softmax", "pool_size": 5},
@@ -163,12 +164,11 @@ def test_dns_takes_the_highest_scores():
     assert [sorted(row) for row in drawn.item_nums.tolist()] == [[9, 10], [9, 10]]
 
 
-def test_softmax_candidates_follow_the_score_and_say_how_likely():
+def test_softmax_negatives_follow_the_score_and_say_how_likely():
     """Two unseen items of score log 1 and log 3: drawn a quarter and three quarters of the time."""
     rows = [list(range(2, N_ITEMS))]
     data = make_data(rows)
-    options = {"proposal": "softmax", "pool_size": N_ITEMS, "uniform_ratio": 1e-6}
-    sampler = make_sampler("dns", options | {"candidates_per_negative": 1}, data)
+    sampler = make_sampler("softmax", {"pool_size": N_ITEMS, "uniform_ratio": 1e-6}, data)
     table = torch.tensor([0.0, math.log(3)] + [50.0] * 10)
     request = SampleRequest(
         torch.tensor([0]), torch.tensor([2]), lambda items: table[items].reshape(1, -1)

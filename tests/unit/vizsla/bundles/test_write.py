@@ -28,7 +28,6 @@ def index_of(bundle, **changes):
         "vocab_hash": bundle.manifest.vocab_hash,
         "vectors_hash": bundle.manifest.vectors_hash,
         "seed": 0,
-        "build_s": 0.5,
         "report": {},
         "search": {},
     }
