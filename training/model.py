@@ -14,7 +14,7 @@ from training.item_init import svd_embeddings
 from training.losses import LOSSES
 from training.recipe import Recipe, StageSettings
 from training.samplers import SAMPLERS
-from vizsla.contracts.features import Order
+from vizsla.contracts.features import DatasetManifest
 from vizsla.errors import ConfigError
 from vizsla.models import MODELS
 from vizsla.models.recommender.base import Matcher
@@ -24,6 +24,7 @@ from vizsla.rng import numpy_generator, torch_generator
 __all__ = ["check_recipe", "data_kinds", "model_config", "new_matcher"]
 
 MANY_INTERACTIONS = 300_000
+MANY_USERS = 100_000
 """Logs above this size count as many."""
 
 LARGE_ITEMS = 10_000
@@ -38,17 +39,13 @@ class ReadsItemFeatures(Protocol):
         """Take the items' codes: ``(N, F)``, and one ragged column per multi-valued one."""
 
 
-def data_kinds(order: Order, n_interactions: int, n_items: int) -> tuple[str, ...]:
-    """Name what the data is like; recipes have variants by these names.
-
-    Example:
-        >>> data_kinds("none", 100_000, 1_000)
-        ('unordered', 'few', 'small')
-    """
+def data_kinds(data: DatasetManifest) -> tuple[str, ...]:
+    """Name what the data is like; recipes have variants by these names."""
     return (
-        "unordered" if order == "none" else "ordered",
-        "many" if n_interactions > MANY_INTERACTIONS else "few",
-        "large" if n_items > LARGE_ITEMS else "small",
+        "unordered" if data.order == "none" else "ordered",
+        "many" if data.n_interactions > MANY_INTERACTIONS else "few",
+        "large" if data.n_items > LARGE_ITEMS else "small",
+        "crowd" if data.n_users > MANY_USERS else "circle",
     )
 
 

@@ -107,7 +107,7 @@ def train_bundle(request: TrainRequest) -> TrainedRun | None:
 def _load(request: TrainRequest) -> tuple[Recipe, Split]:
     """Read the recipe for this kind of data, and cut the data as the recipe wants it."""
     manifest = read_manifest(request.dataset_dir)
-    kinds = data_kinds(manifest.order, manifest.n_interactions, manifest.n_items)
+    kinds = data_kinds(manifest)
     recipe = load_recipe(request.recipe, kinds, request.assignments)
     spec = default_spec(manifest).model_copy(update={"max_history": recipe.max_history})
     return recipe, load_split(request.dataset_dir, spec)

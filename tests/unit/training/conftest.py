@@ -141,8 +141,9 @@ def world(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     dataset = home / "data" / "planted"
     write(dataset, Draft(_world_manifest(), _world_tables()))
-    recipe = load_recipe("matcher", data_kinds("time", 400, 80), WORLD_RECIPE)
-    spec = default_spec(read_manifest(dataset)).model_copy(update={"max_history": 8})
+    manifest = read_manifest(dataset)
+    recipe = load_recipe("matcher", data_kinds(manifest), WORLD_RECIPE)
+    spec = default_spec(manifest).model_copy(update={"max_history": 8})
     split = load_split(dataset, spec)
     matcher, gate = new_matcher(recipe, split, 0), GateReport({"matcher": {}}, [], False)
     trained = Trained(matcher.eval(), model_config(recipe, split), recipe, 0, split, gate)

@@ -21,12 +21,13 @@ def test_every_file_is_registered():
 @pytest.mark.parametrize("order", ["ordered", "unordered"])
 @pytest.mark.parametrize("count", ["few", "many"])
 @pytest.mark.parametrize("size", ["small", "large"])
-def test_every_recipe_is_valid_for_every_kind_of_data(name, order, count, size):
+@pytest.mark.parametrize("users", ["circle", "crowd"])
+def test_every_recipe_is_valid_for_every_kind_of_data(name, order, count, size, users):
     """All variants of all recipes parse; the applied ones are named."""
-    recipe = load_recipe(name, [order, count, size])
+    recipe = load_recipe(name, [order, count, size, users])
 
     assert recipe.name == name
-    assert set(recipe.variants) <= {order, count, size}
+    assert set(recipe.variants) <= {order, count, size, users}
 
 
 def test_a_variant_changes_only_what_it_names():
