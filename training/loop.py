@@ -276,21 +276,28 @@ def figure(figures: Mapping[str, float], metric: str) -> float:
 
 
 def build_optimizer(matcher: Matcher, settings: StageSettings) -> torch.optim.Optimizer:
-    """Build Adam or AdamW over the trainable weights; the item net may learn slower or not at all."""
-    ratio = settings.item_learning_rate_ratio
-    rest: list[nn.Parameter] = []
-    items: list[nn.Parameter] = []
+    """Build Adam or AdamW over the trainable weights.
+
+    The item net may learn slower or not at all.  Only matrices decay: a bias, the gain of a
+    normalisation or the temperature is not larger than it should be because it is large.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in matcher.named_parameters():
         if parameter.requires_grad and name.startswith(settings.frozen_but or ""):
-            (items if name.startswith("items.") else rest).append(parameter)
-    groups = [{"params": rest, "ratio": 1.0}]
-    if ratio:
-        groups.append({"params": items, "ratio": ratio})
+            of_items, decays = name.startswith("items."), parameter.dim() > 1
+            groups.setdefault((of_items, decays), []).append(parameter)
     kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
     return kind(
-        [group for group in groups if group["params"]],
+        [
+            {
+                "params": parameters,
+                "ratio": settings.item_learning_rate_ratio if of_items else 1.0,
+                "weight_decay": settings.reg if decays else 0.0,
+            }
+            for (of_items, decays), parameters in groups.items()
+            if settings.item_learning_rate_ratio or not of_items
+        ],
         lr=settings.learning_rate,
         betas=(0.9, settings.beta2),
-        weight_decay=settings.reg,
         fused=True,
     )

@@ -24,8 +24,10 @@ from vizsla.rng import numpy_generator, torch_generator
 __all__ = ["check_recipe", "data_kinds", "model_config", "new_matcher"]
 
 MANY_INTERACTIONS = 300_000
-MANY_USERS = 100_000
 """Logs above this size count as many."""
+
+MANY_USERS = 100_000
+"""Above this number users count as many."""
 
 LARGE_ITEMS = 10_000
 """Catalogues above this size count as large."""
@@ -45,7 +47,7 @@ def data_kinds(data: DatasetManifest) -> tuple[str, ...]:
         "unordered" if data.order == "none" else "ordered",
         "many" if data.n_interactions > MANY_INTERACTIONS else "few",
         "large" if data.n_items > LARGE_ITEMS else "small",
-        "crowd" if data.n_users > MANY_USERS else "circle",
+        "many_users" if data.n_users > MANY_USERS else "few_users",
     )
 
 

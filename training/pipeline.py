@@ -164,7 +164,7 @@ def _finish(request: TrainRequest, recipe: Recipe, split: Split, matcher: Matche
 
 
 def _shrink(matcher: Matcher, validate: Validator) -> None:
-    """Keep as much of the deep score as makes validation's targets likeliest, none if none does."""
+    """Keep as much of the deep score as makes validation's targets likeliest, 0 if none helps."""
     if not isinstance(matcher, ShrinksDeep):
         return
     share = fit_share(
@@ -173,6 +173,8 @@ def _shrink(matcher: Matcher, validate: Validator) -> None:
         without=-validate(matcher, "two_sided")["nll"],
     )
     say(f"share of the deep score that is kept, fitted on validation: {share:g}")
+    if not share:
+        say("the deep score adds nothing here: --set model=two_sided serves the same more cheaply")
 
 
 def _stage1_model(request: TrainRequest, recipe: Recipe, split: Split) -> Matcher | None:

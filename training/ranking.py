@@ -45,7 +45,7 @@ class Ranking(NamedTuple):
     Attributes:
         top_items: ``(Q, k)`` int64, best first, ties to the smaller number, padded with -1.
         nll: ``(Q,)`` float64 mean over a query's targets of ``-log softmax(scores)[target]``
-            among the unseen items, nats.  Far less noisy than any figure of the first k places.
+            among them and the unseen items, nats.  Far less noisy than any figure of the first k places.
     """
 
     top_items: NDArray[np.int64]
@@ -175,7 +175,8 @@ def target_nll(scores: NDArray[np.float32], targets: Ragged, seen: Ragged) -> ND
     left[_row_of(targets), targets.values] = own
     total = torch.logsumexp(torch.from_numpy(left), dim=1).double().numpy()
     surprise = np.repeat(total, targets.lengths) - own
-    return np.asarray(np.add.reduceat(surprise, targets.offsets[:-1]) / targets.lengths)
+    sums = np.bincount(_row_of(targets), weights=surprise, minlength=len(targets))
+    return np.asarray(sums / targets.lengths)
 
 
 def sample_cases(cases: EvalCases, max_queries: int | None, seed: int) -> EvalCases:

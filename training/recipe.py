@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from training.losses.logq import LogQ
 from training.recipes import RECIPES
@@ -51,6 +51,19 @@ class NegativeSettings(_Settings):
     logq: LogQ = "off"
     score: Literal["two_sided", "deep"] = "two_sided"
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _logq_fits(self) -> NegativeSettings:
+        """Refuse corrections by probabilities that a sampler does not know."""
+        chooses = self.sampler in ("dns", "bns") and self.options.get("combiner") != "reweight"
+        if self.n_negatives and chooses and self.logq != "off":
+            raise ValueError(
+                f"{self.sampler} chooses among its draws with a probability that nobody knows: "
+                'set logq to "off" (bns with combiner = "reweight" may keep it)'
+            )
+        if self.n_negatives and self.sampler == "softmax" and self.logq == "all":
+            raise ValueError('softmax does not know how likely the positive is: logq = "negatives"')
+        return self
 
 
 class AdversarialSettings(_Settings):
@@ -121,7 +134,7 @@ class StageSettings(_Settings):
     trained: tuple[str, ...] = ()
     joint_targets: int = Field(default=0, ge=0)
     negatives: NegativeSettings = NegativeSettings()
-    hard: NegativeSettings = NegativeSettings(sampler="bns", n_negatives=0)
+    hard: NegativeSettings = NegativeSettings(sampler="softmax", n_negatives=0, logq="negatives")
     hard_trains: Literal["both", "deep"] = "both"
     adversarial: AdversarialSettings = AdversarialSettings()
     optimizer: Literal["adam", "adamw"] = "adamw"
@@ -143,6 +156,13 @@ class StageSettings(_Settings):
         if self.joint_targets and not (self.hard.n_negatives and self.trained):
             raise ValueError("joint_targets needs hard.n_negatives and trained")
         return self
+
+    @field_validator("metric")
+    @classmethod
+    def _nll_falls(cls, metric: str) -> str:
+        if "nll" in metric.split("+"):
+            raise ValueError("nll falls as a model gets better: write -nll")
+        return metric
 
     @property
     def frozen_but(self) -> tuple[str, ...]:

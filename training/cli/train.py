@@ -92,7 +92,7 @@ def _verdict(run: TrainedRun) -> str:
         else f"NOT publishable: recall_at_20 is not above that of {', '.join(lost)}"
     )
     gains = [
-        f"{check.metric} minus that of {LABELS.get(check.rival, check.rival)}: {check.gain}"
+        f"{check.metric} minus that of {LABELS.get(check.rival, check.rival)}: {check.gain} (95 %)"
         for check in run.result.gate
     ]
     took = f"trained in {format_duration(run.result.train_s)}"

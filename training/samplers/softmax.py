@@ -29,8 +29,9 @@ class SoftmaxSettings(SamplerSettings):
 class SoftmaxSampler(Sampler):
     """Importance sampling of the full softmax: hard negatives, each with its probability.
 
-    With ``logq = "negatives"`` the sampled softmax estimates the sum over the whole catalogue
-    without bias, so hard negatives do not teach the score that what is likely is wrong.
+    With ``logq = "negatives"`` the sampled sum of exponentials estimates that over all items the
+    user does not have without bias, so hard negatives do not teach the score that what is likely
+    is wrong.
 
     References:
         Bengio and Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural
@@ -56,4 +57,8 @@ class SoftmaxSampler(Sampler):
     def sample(self, request: SampleRequest, n_negatives: int) -> Negatives:
         """Draw ``n_negatives`` per positive, with replacement; items the user has weigh 0."""
         found = self._source.draw(request, n_negatives)
-        return choose_smallest(found, torch.zeros_like(found.scores), n_negatives)[0]
+        negatives, columns = choose_smallest(found, torch.zeros_like(found.scores), n_negatives)
+        positive = request.score(request.positives[:, None])
+        info = torch.sigmoid(found.scores.gather(1, columns) - positive)
+        negatives.stats["info"] = float((info * negatives.weight).mean())
+        return negatives

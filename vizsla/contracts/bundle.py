@@ -67,9 +67,9 @@ class GateCheck(_Frozen):
         metric: For instance ``recall_at_20``.
         value: The matcher's figure.
         rival_value: The rival's figure.
-        met: Whether ``value > rival_value``.
-        low: Lower end of the 95 % interval of ``value - rival_value``, paired by query; None in
-            bundles from before it was kept.
+        met: Whether ``value > rival_value``, ties excluded; how sure that is, the interval says.
+        low: Lower end of the 95 % interval of ``value - rival_value``, paired by query; None where
+            there is none.
         high: Its upper end.
     """
 

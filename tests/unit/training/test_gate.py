@@ -33,6 +33,14 @@ def test_a_tie_is_not_enough():
     assert not compare(figures(0.3, two_sided_head=0.3)).publishable
 
 
+def test_rounding_is_not_a_lead():
+    """The same hits in another order of summation: recalls of thirds, equal in truth."""
+    thirds = np.tile([1 / 3, 2 / 3, 1.0, 0.0], 50)
+    other = {"recall_at_20": thirds[::-1].copy()}
+
+    assert not compare({"matcher": {"recall_at_20": thirds}, "two_sided_head": other}).publishable
+
+
 def test_a_check_keeps_how_sure_it_is():
     """The interval is of the paired difference, and holds it."""
     (check,) = compare(figures(0.6, two_sided_head=0.2)).checks

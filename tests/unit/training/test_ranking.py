@@ -8,9 +8,11 @@ from hypothesis.extra.numpy import arrays
 
 from training.data import EvalCases, Ragged
 from training.ranking import (
+    exhaustive_ranking,
     exhaustive_top_k,
     sample_cases,
     slice_rows,
+    take_cases,
     target_nll,
     top_k_rows,
 )
@@ -92,8 +94,6 @@ def test_exhaustive_top_k_removes_what_was_seen(matcher, split, head):
 
 def test_exhaustive_top_k_is_the_order_of_the_matchers_own_scores(matcher, split):
     """Scoring from precomputed tables, in chunks, ranks as ``Matcher.scores`` does."""
-    import torch
-
     from vizsla.models.recommender.context import pad_histories
 
     top = exhaustive_top_k(matcher, split, split.test, 5)
@@ -142,6 +142,19 @@ def test_a_slice_of_rows_keeps_their_values():
     rows = slice_rows(Ragged.from_lists([[1], [2, 3], [], [4]]), 1, 4)
 
     assert [row.tolist() for row in rows] == [[2, 3], [], [4]]
+
+
+@pytest.mark.parametrize("head", ["deep", "two_sided"])
+def test_a_ranking_has_the_likelihood_of_the_matchers_own_scores(matcher, split, head):
+    """Over more queries than a batch holds, seen items left out."""
+    rows = np.resize(np.arange(len(split.test.targets)), 150)
+    cases = take_cases(split.test, rows)
+    nll = exhaustive_ranking(matcher, split, cases, 3, head=head).nll
+    alone = exhaustive_ranking(matcher, split, take_cases(cases, rows[-1:]), 3, head=head).nll
+
+    assert nll.shape == (150,)
+    assert np.isfinite(nll).all()
+    assert nll[-1] == pytest.approx(alone[0], abs=1e-5)
 
 
 def test_nll_is_that_of_the_softmax_over_unseen_items():

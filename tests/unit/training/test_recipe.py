@@ -21,13 +21,22 @@ def test_every_file_is_registered():
 @pytest.mark.parametrize("order", ["ordered", "unordered"])
 @pytest.mark.parametrize("count", ["few", "many"])
 @pytest.mark.parametrize("size", ["small", "large"])
-@pytest.mark.parametrize("users", ["circle", "crowd"])
+@pytest.mark.parametrize("users", ["few_users", "many_users"])
 def test_every_recipe_is_valid_for_every_kind_of_data(name, order, count, size, users):
     """All variants of all recipes parse; the applied ones are named."""
     recipe = load_recipe(name, [order, count, size, users])
 
     assert recipe.name == name
     assert set(recipe.variants) <= {order, count, size, users}
+
+
+@pytest.mark.parametrize("order", ["ordered", "unordered"])
+@pytest.mark.parametrize("users", ["few_users", "many_users"])
+def test_a_two_sided_model_has_no_deep_stage(order, users):
+    """Whatever the data are like: it has no weight that such a stage could train."""
+    kinds = [order, "many", "large", users]
+
+    assert load_recipe("matcher", kinds, {"model": "two_sided"}).stage2.epochs == 0
 
 
 def test_a_variant_changes_only_what_it_names():
@@ -113,3 +122,17 @@ def test_every_knob_is_in_the_docs():
     leaves = {name.rpartition(".")[2] for name in setting_names()}
 
     assert {name for name in leaves if f"`{name}`" not in text} == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"stage2.hard.sampler": "bns", "stage2.hard.logq": "negatives"}, "set logq to"),
+        ({"stage2.hard.sampler": "softmax", "stage2.hard.logq": "all"}, "softmax does not know"),
+        ({"stage2.metric": "recall_at_20+nll"}, "write -nll"),
+    ],
+)
+def test_settings_that_do_not_fit_each_other_are_refused(settings, message):
+    """A correction by an unknown probability, and a figure that falls as a model gets better."""
+    with pytest.raises(ConfigError, match=message):
+        load_recipe("matcher", ["ordered", "few"], settings)

@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 
 from training import checkpoint
 from training.determinism import StopFlag, deterministic_torch, stop_on_interrupt
-from training.model import check_recipe
+from training.loop import build_optimizer
+from training.model import check_recipe, new_matcher
 from training.recipe import load_recipe
 from training.trainer import RunOptions, Trainer
 from training.validation import ranking_validator, validation_cases
@@ -50,6 +51,18 @@ def same_weights(one, other):
 def records(out, event):
     lines = (out / "log.jsonl").read_text().splitlines()
     return [record for record in map(json.loads, lines) if record["event"] == event]
+
+
+def test_only_matrices_decay(small_recipe, split):
+    """Biases, gains and the temperature are in a group without; all weights are in some group."""
+    recipe = small_recipe(stage2__optimizer="adamw", stage2__reg=0.3)
+    matcher = new_matcher(recipe, split, seed=0)
+    groups = build_optimizer(matcher, recipe.stage2).param_groups
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+
+    learned = [p for p in matcher.parameters() if p.requires_grad]
+    assert len(decay) == len(learned)
+    assert all(decay[id(p)] == (0.3 if p.dim() > 1 else 0.0) for p in learned)
 
 
 def check_resume(finished, recipe, split, out, n_steps):
@@ -209,7 +222,7 @@ def test_the_log_holds_what_was_asked_for(finished):
     assert {"loss", "gradient_norm", "item_norm", "examples_per_s", "learning_rate"} <= steps[
         0
     ].keys()
-    assert {"kl", "sensitivity", "epsilon", "hard_info", "hard_unbias"} <= late.keys()
+    assert {"kl", "sensitivity", "epsilon", "hard_info", "hard_masked_ratio"} <= late.keys()
     assert "kl" not in early
 
 
