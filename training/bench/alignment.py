@@ -64,6 +64,7 @@ class AlignmentPlan:
         weight: Of the task in the arm ``on``; 0 takes the recipe's own.
         settings: Of the evaluation.
         home: Where datasets are.
+        threads: Torch threads of the training; 0 for one per core.
     """
 
     run: Path
@@ -73,6 +74,7 @@ class AlignmentPlan:
     weight: float
     settings: EvaluateSettings
     home: Path
+    threads: int = 0
 
 
 def run_alignment(plan: AlignmentPlan, file: BenchFile, origin: Provenance) -> list[Target]:
@@ -156,6 +158,7 @@ def _train(plan: AlignmentPlan, arm: str, seed: int, out: Path) -> None:
         dataset_dir=resolve(run.dataset, plan.home),
         out=out,
         seed=seed,
+        threads=plan.threads,
         assignments={**run.recipe, **plan.assignments, **_task(plan, arm)},
         resume=read_run(out) is not None,
         warm_start=plan.run,

@@ -80,6 +80,7 @@ def alignment(
     weight: Annotated[
         float, typer.Option(min=0, help="Of the task where it is on; 0 for the recipe's own.")
     ] = 1.0,
+    threads: Annotated[int, typer.Option(min=0, help="Torch threads; 0: one per core.")] = 0,
     preset: Preset = "full",
     max_queries: Annotated[
         int | None, typer.Option(min=0, help="Test queries per arm; 0 for all.")
@@ -98,6 +99,7 @@ def alignment(
         weight=weight,
         settings=settings,
         home=load_settings().home,
+        threads=threads,
     )
     kept = {
         "run": str(run),
