@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from training.evaluation.markdown import table
 from training.provenance import Provenance
 from vizsla.cli_output import print_table, say
 from vizsla.errors import CorruptArtifactError, UsageError, VizslaError
@@ -28,6 +29,7 @@ __all__ = [
     "Target",
     "conclude",
     "new_result",
+    "to_markdown",
 ]
 
 Row = dict[str, Any]
@@ -126,10 +128,11 @@ class BenchFile:
         self._write()
         return made
 
-    def finish(self, targets: Sequence[Target]) -> BenchResult:
-        """Write the targets too."""
+    def finish(self, targets: Sequence[Target], columns: Sequence[str]) -> BenchResult:
+        """Write the targets too, and beside the file a table of these columns, ``.md``."""
         self.result.targets = list(targets)
         self._write()
+        write_text(self.path.with_suffix(".md"), to_markdown(self.result, columns))
         return self.result
 
     def _write(self) -> None:
@@ -141,6 +144,28 @@ def new_result(
 ) -> BenchResult:
     """Begin a result of this run of the command."""
     return BenchResult(name=name, preset=preset, settings=dict(settings), **origin.model_dump())
+
+
+def to_markdown(result: BenchResult, columns: Sequence[str]) -> str:
+    """Return what a person wants to read of a result: where from, targets, rows."""
+    asked = [[t.name, _cell(t.value), f"{t.op} {t.target:g}", _cell(t.met)] for t in result.targets]
+    rows = [[_cell(row.get(column)) for column in columns] for row in result.rows]
+    parts = [
+        f"# bench {result.name}",
+        f"`{result.command}`",
+        f"commit `{result.commit}`, seed {result.seed}, {result.started}, {result.machine['cpu']}",
+        table(["target", "measured", "asked for", "met"], asked),
+        table(columns, rows),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
 
 
 def conclude(result: BenchResult, columns: Sequence[str], *, strict: bool) -> None:

@@ -61,7 +61,8 @@ def spine(
     kept = {"bundles": hashes, "max_queries": settings.max_queries}
     file = BenchFile(json, new_result("spine", preset, origin, kept), fresh=fresh)
     targets = spine_bench.run_spine(bundles, file, settings, load_settings().home, origin)
-    conclude(file.finish(targets), spine_bench.COLUMNS, strict=strict)
+    columns = spine_bench.COLUMNS
+    conclude(file.finish(targets, columns), columns, strict=strict)
 
 
 @app.command()
@@ -109,7 +110,8 @@ def alignment(
     }
     file = BenchFile(json, new_result("alignment", preset, origin, kept), fresh=fresh)
     targets = alignment_bench.run_alignment(plan, file, origin)
-    conclude(file.finish(targets), alignment_bench.COLUMNS, strict=strict)
+    columns = alignment_bench.COLUMNS
+    conclude(file.finish(targets, columns), columns, strict=strict)
 
 
 def _evaluation(

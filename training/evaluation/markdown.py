@@ -76,8 +76,8 @@ def _head(evaluation: Evaluation) -> str:
 
 
 def _main(evaluation: Evaluation) -> str:
-    table = _table(main_columns(evaluation), main_rows(evaluation))
-    return f"## Accuracy at {evaluation.list_k}\n\n{table}"
+    rows = table(main_columns(evaluation), main_rows(evaluation))
+    return f"## Accuracy at {evaluation.list_k}\n\n{rows}"
 
 
 def _all_metrics(evaluation: Evaluation) -> str:
@@ -90,7 +90,7 @@ def _all_metrics(evaluation: Evaluation) -> str:
         name.replace("_at_", "@").replace("hit_rate", "hit").replace("ndcg", "NDCG")
         for name in names
     ]
-    return "## All metrics\n\n" + _table(["system", *headings], rows)
+    return "## All metrics\n\n" + table(["system", *headings], rows)
 
 
 def _lists(evaluation: Evaluation) -> str:
@@ -109,7 +109,7 @@ def _lists(evaluation: Evaluation) -> str:
         "A model that gives everybody the same items lists little of the catalogue, has a Gini "
         "near 1 and a high share in common; it is also easy to search."
     )
-    return f"## Shape of the lists at {evaluation.list_k}\n\n{_table(headings, rows)}\n\n{note}"
+    return f"## Shape of the lists at {evaluation.list_k}\n\n{table(headings, rows)}\n\n{note}"
 
 
 def _searches(evaluation: Evaluation) -> str:
@@ -117,7 +117,7 @@ def _searches(evaluation: Evaluation) -> str:
     headings = ["search", "scored, mean", "scored, p95", "rounds", "ms per query"]
     headings += [f"coverage@{k}" for k in ks] + [f"recall delta@{k}" for k in ks]
     rows = [_search_row(row, ks) for row in evaluation.rows if row.work is not None]
-    return "## Searches under the matcher\n\n" + _table(headings, rows)
+    return "## Searches under the matcher\n\n" + table(headings, rows)
 
 
 def _search_row(row: Row, ks: Sequence[int]) -> list[str]:
@@ -149,13 +149,21 @@ def _curve(evaluation: Evaluation) -> str:
         for p in evaluation.curve
     ]
     headings = ["series", "beam width (rerank: items)", "scored", f"coverage@{k}", f"recall@{k}"]
-    return f"## Coverage and cost\n\n![coverage and cost]({CURVE_FILE})\n\n{_table(headings, rows)}"
+    return f"## Coverage and cost\n\n![coverage and cost]({CURVE_FILE})\n\n{table(headings, rows)}"
 
 
 def _estimate(estimate: Estimate, sign: str = "") -> str:
     return f"{estimate.mean:{sign}.4f} [{estimate.low:{sign}.4f}, {estimate.high:{sign}.4f}]"
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table.
+
+    Example:
+        >>> print(table(["arm", "recall"], [["on", "0.17"]]))
+        | arm | recall |
+        | --- | --- |
+        | on | 0.17 |
+    """
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

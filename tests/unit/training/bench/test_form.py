@@ -99,7 +99,9 @@ def test_strict_makes_a_missed_target_an_error(tmp_path, result, capsys):
     """Without it the table says so and that is all."""
     file = BenchFile(tmp_path / "walk.json", result)
     file.step("a", lambda: [{"value": 1}])
-    done = file.finish([Target.of("coverage", 0.9, ">=", 0.97), Target.of("cost", 1, "<=", 2)])
+    done = file.finish(
+        [Target.of("coverage", 0.9, ">=", 0.97), Target.of("cost", 1, "<=", 2)], ["value"]
+    )
     conclude(done, ["value"], strict=False)
 
     assert "1 of 2 targets met" in capsys.readouterr().err
@@ -107,10 +109,22 @@ def test_strict_makes_a_missed_target_an_error(tmp_path, result, capsys):
         conclude(done, ["value"], strict=True)
 
 
+def test_a_table_to_read_lies_beside_the_file(tmp_path, result):
+    """Targets and the asked columns, with what is missing left empty."""
+    file = BenchFile(tmp_path / "walk.json", result)
+    file.step("a", lambda: [{"arm": "on", "recall": 0.123456, "other": 1}, {"arm": "off"}])
+    file.finish([Target.of("cost", 1, "<=", 2)], ["arm", "recall"])
+    text = (tmp_path / "walk.md").read_text()
+
+    assert "| on | 0.1235 |\n| off |  |" in text
+    assert "| cost | 1 | <= 2 | yes |" in text
+    assert result.command in text
+
+
 def test_the_file_has_the_common_form(tmp_path, result):
     """The keys that every committed result has."""
     file = BenchFile(tmp_path / "walk.json", result)
-    file.finish([Target.of("x", 1, ">=", 0)])
+    file.finish([Target.of("x", 1, ">=", 0)], [])
     found = json.loads(file.path.read_text())
     common = {"name", "preset", "commit", "machine", "seed", "started", "rows", "targets"}
 
