@@ -70,6 +70,7 @@ def compare(values: Mapping[str, PerQuery], seed: int = 0) -> GateReport:
     """Compare the matcher's recall with that of every other model; ties are not enough.
 
     Example:
+        >>> import numpy as np
         >>> same = {"recall_at_20": np.array([0.0, 1.0])}
         >>> report = compare({"matcher": same, "cooccurrence": same})
         >>> report.publishable, report.checks[0].met, report.checks[0].high
