@@ -13,9 +13,15 @@ from pydantic import Field
 from torch import Tensor
 
 from training.proposals import Proposal, draw_unseen
-from training.samplers.base import Negatives, SamplerData, SampleRequest, SamplerSettings
+from training.samplers.base import Negatives, Sampler, SamplerData, SampleRequest, SamplerSettings
 
-__all__ = ["CandidateSettings", "CandidateSource", "Candidates", "choose_smallest"]
+__all__ = [
+    "CandidateSampler",
+    "CandidateSettings",
+    "CandidateSource",
+    "Candidates",
+    "choose_smallest",
+]
 
 
 class CandidateSettings(SamplerSettings):
@@ -151,3 +157,37 @@ def choose_smallest(
         "redraw_ratio": candidates.redraw_ratio,
     }
     return Negatives(items, candidates.log_q.gather(1, columns), weight, stats), columns
+
+
+class CandidateSampler(Sampler):
+    """A sampler that keeps some of the candidates of its source.
+
+    Args:
+        data: The training data.
+        settings: How candidates are drawn.
+        generator: Source of randomness.
+    """
+
+    def __init__(
+        self, data: SamplerData, settings: CandidateSettings, generator: torch.Generator
+    ) -> None:
+        super().__init__(data, settings, generator)
+        self._source = CandidateSource(data, settings, generator)
+
+    def log_q(self, item_nums: Tensor) -> Tensor:
+        """Return the log probability under the proposal; the choice after it is not counted.
+
+        Under ``softmax`` that is a uniform draw of the pool: how likely a positive would be is
+        not known.
+        """
+        return self._source.proposal.log_q[item_nums]
+
+    def _keep_smallest(
+        self, request: SampleRequest, candidates: Candidates, cost: Tensor, n_negatives: int
+    ) -> Negatives:
+        """Keep the candidates of smallest cost, and note how informative they are."""
+        negatives, columns = choose_smallest(candidates, cost, n_negatives)
+        positive = request.score(request.positives[:, None])
+        info = torch.sigmoid(candidates.scores.gather(1, columns) - positive)
+        negatives.stats["info"] = float((info * negatives.weight).mean())
+        return negatives

@@ -76,27 +76,23 @@ def compare(values: Mapping[str, PerQuery], seed: int = 0) -> GateReport:
         >>> report.publishable, report.checks[0].met, report.checks[0].high
         (False, False, 0.0)
     """
+    ours = values[MATCHER][GATE_METRIC]
+    theirs = {name: own[GATE_METRIC] for name, own in values.items() if name != MATCHER}
+    gains = paired_differences(dict.fromkeys(theirs, ours), theirs, seed=seed)
     checks = [
-        _check(values[MATCHER], rival, name, seed)
-        for name, rival in values.items()
-        if name != MATCHER
+        GateCheck(
+            rival=name,
+            metric=GATE_METRIC,
+            value=float(ours.mean()),
+            rival_value=float(theirs[name].mean()),
+            met=gain.mean > ROUNDING,
+            low=gain.low,
+            high=gain.high,
+        )
+        for name, gain in gains.items()
     ]
     figures = {name: mean_figures(own) for name, own in values.items()}
     return GateReport(figures, checks, all(check.met for check in checks))
-
-
-def _check(own: PerQuery, rival: PerQuery, name: str, seed: int) -> GateCheck:
-    ours, theirs = own[GATE_METRIC], rival[GATE_METRIC]
-    gain = paired_differences({"gain": ours}, {"gain": theirs}, seed=seed)["gain"]
-    return GateCheck(
-        rival=name,
-        metric=GATE_METRIC,
-        value=float(ours.mean()),
-        rival_value=float(theirs.mean()),
-        met=gain.mean > ROUNDING,
-        low=gain.low,
-        high=gain.high,
-    )
 
 
 def _counting(split: Split, cases: EvalCases) -> PerQuery:

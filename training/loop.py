@@ -265,14 +265,14 @@ def figure(figures: Mapping[str, float], metric: str) -> float:
         >>> figure({"recall_at_20": 0.5, "nll": 2.0}, "recall_at_20+-nll")
         -1.5
     """
-    terms = metric.split("+")
-    for name in (term.removeprefix("-") for term in terms):
+    total = 0.0
+    for term in metric.split("+"):
+        name = term.removeprefix("-")
         if name not in figures:
             known = ", ".join(sorted(figures))
             raise ConfigError(f"unknown metric {name!r}: known: {known}")
-    signs = [-1.0 if term.startswith("-") else 1.0 for term in terms]
-    values = [figures[term.removeprefix("-")] for term in terms]
-    return sum(sign * value for sign, value in zip(signs, values, strict=True))
+        total += -figures[name] if term.startswith("-") else figures[name]
+    return total
 
 
 def build_optimizer(matcher: Matcher, settings: StageSettings) -> torch.optim.Optimizer:

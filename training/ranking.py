@@ -22,7 +22,6 @@ __all__ = [
     "Head",
     "Ranking",
     "exhaustive_ranking",
-    "exhaustive_top_k",
     "sample_cases",
     "slice_rows",
     "take_cases",
@@ -50,19 +49,6 @@ class Ranking(NamedTuple):
 
     top_items: NDArray[np.int64]
     nll: NDArray[np.float64]
-
-
-def exhaustive_top_k(
-    matcher: Matcher,
-    split: Split,
-    cases: EvalCases,
-    k: int,
-    *,
-    head: Head = "deep",
-    advance: Callable[[int], object] | None = None,
-) -> NDArray[np.int64]:
-    """Return the best unseen items alone, see ``exhaustive_ranking``."""
-    return exhaustive_ranking(matcher, split, cases, k, head=head, advance=advance).top_items
 
 
 def exhaustive_ranking(

@@ -38,6 +38,7 @@ __all__ = [
     "Progress",
     "console",
     "err_console",
+    "format_cell",
     "format_duration",
     "print_json",
     "print_table",
@@ -86,7 +87,7 @@ def print_table(
         numeric = bool(kept) and all(_is_number(row[place]) for row in kept)
         table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
     for row in kept:
-        table.add_row(*map(_cell, row))
+        table.add_row(*map(format_cell, row))
     console.print(title, style="bold", soft_wrap=True)
     (console if console.is_terminal else _plain_console(width=PIPE_WIDTH)).print(table)
     if note:
@@ -241,7 +242,13 @@ def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, Real) and not isinstance(value, bool))
 
 
-def _cell(value: object) -> str:
+def format_cell(value: object) -> str:
+    """Return a value as tables show it: four significant digits, None as a dash.
+
+    Example:
+        >>> [format_cell(value) for value in (0.123456, 6040, True, None)]
+        ['0.1235', '6,040', 'yes', '-']
+    """
     if value is None:
         return "-"
     if type(value).__name__ in {"bool", "bool_"}:  # also NumPy's, which is no bool

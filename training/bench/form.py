@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from training.evaluation.markdown import table
 from training.provenance import Provenance
-from vizsla.cli_output import print_table, say
+from vizsla.cli_output import format_cell, print_table, say
 from vizsla.errors import CorruptArtifactError, UsageError, VizslaError
 from vizsla.files import write_text
 
@@ -34,6 +34,8 @@ __all__ = [
 
 Row = dict[str, Any]
 """One line of a bench's table: column to value; the key ``step`` says which step made it."""
+
+TARGET_COLUMNS = ("target", "measured", "asked for", "met")
 
 Op = Literal[">", ">=", "<", "<=", "=="]
 
@@ -148,24 +150,27 @@ def new_result(
 
 def to_markdown(result: BenchResult, columns: Sequence[str]) -> str:
     """Return what a person wants to read of a result: where from, targets, rows."""
-    asked = [[t.name, _cell(t.value), f"{t.op} {t.target:g}", _cell(t.met)] for t in result.targets]
-    rows = [[_cell(row.get(column)) for column in columns] for row in result.rows]
     parts = [
         f"# bench {result.name}",
         f"`{result.command}`",
         f"commit `{result.commit}`, seed {result.seed}, {result.started}, {result.machine['cpu']}",
-        table(["target", "measured", "asked for", "met"], asked),
-        table(columns, rows),
+        _table(TARGET_COLUMNS, _target_rows(result)),
+        _table(columns, _rows(result, columns)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "" if value is None else str(value)
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a Markdown table in which what is missing is empty."""
+    return table(columns, [["" if v is None else format_cell(v) for v in row] for row in rows])
+
+
+def _rows(result: BenchResult, columns: Sequence[str]) -> list[list[object]]:
+    return [[row.get(column) for column in columns] for row in result.rows]
+
+
+def _target_rows(result: BenchResult) -> list[list[object]]:
+    return [[t.name, t.value, f"{t.op} {t.target:g}", t.met] for t in result.targets]
 
 
 def conclude(result: BenchResult, columns: Sequence[str], *, strict: bool) -> None:
@@ -179,10 +184,9 @@ def conclude(result: BenchResult, columns: Sequence[str], *, strict: bool) -> No
     Raises:
         MissedTargetError: A target was missed and ``strict``.
     """
-    rows = [[row.get(column) for column in columns] for row in result.rows]
-    print_table(f"bench {result.name}, preset {result.preset}", columns, rows)
-    shown = [[t.name, t.value, f"{t.op} {t.target:g}", t.met] for t in result.targets]
-    print_table("targets", ["target", "measured", "asked for", "met"], shown)
+    title = f"bench {result.name}, preset {result.preset}"
+    print_table(title, columns, _rows(result, columns))
+    print_table("targets", TARGET_COLUMNS, _target_rows(result))
     missed = [target.name for target in result.targets if not target.met]
     say(f"{len(result.targets) - len(missed)} of {len(result.targets)} targets met")
     if missed and strict:

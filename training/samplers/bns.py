@@ -11,9 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from training.candidates import Candidates, CandidateSettings, CandidateSource, choose_smallest
+from training.candidates import Candidates, CandidateSampler, CandidateSettings, choose_smallest
 from training.priors import PRIORS, FalseNegativePrior
-from training.samplers.base import Negatives, Sampler, SamplerData, SampleRequest
+from training.samplers.base import Negatives, SamplerData, SampleRequest
 from training.score_cdf import score_cdf
 
 __all__ = ["BayesianSampler", "BayesianSettings", "Judgement", "bayesian_negatives", "judge"]
@@ -159,7 +159,7 @@ class BayesianSettings(CandidateSettings):
     strength: float = Field(default=1.0, ge=0.0, le=1.0)
 
 
-class BayesianSampler(Sampler):
+class BayesianSampler(CandidateSampler):
     """Take the unseen candidates of smallest risk, see ``bayesian_negatives``."""
 
     Settings = BayesianSettings
@@ -169,12 +169,7 @@ class BayesianSampler(Sampler):
     ) -> None:
         super().__init__(data, settings, generator)
         self.settings = settings
-        self._source = CandidateSource(data, settings, generator)
         self.prior: FalseNegativePrior = PRIORS.load(settings.prior)(data)
-
-    def log_q(self, item_nums: Tensor) -> Tensor:
-        """Return the log probability under the proposal; the choice after it is not counted."""
-        return self._source.proposal.log_q[item_nums]
 
     @torch.no_grad()
     def sample(self, request: SampleRequest, n_negatives: int) -> Negatives:

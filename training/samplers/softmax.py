@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
-from training.candidates import CandidateSettings, CandidateSource, choose_smallest
-from training.samplers.base import Negatives, Sampler, SamplerData, SampleRequest, SamplerSettings
+from training.candidates import CandidateSampler, CandidateSettings
+from training.samplers.base import Negatives, SamplerData, SampleRequest, SamplerSettings
 
 __all__ = ["SoftmaxSampler", "SoftmaxSettings"]
 
@@ -26,7 +25,7 @@ class SoftmaxSettings(SamplerSettings):
     uniform_ratio: float = Field(default=0.1, gt=0, le=1)
 
 
-class SoftmaxSampler(Sampler):
+class SoftmaxSampler(CandidateSampler):
     """Importance sampling of the full softmax: hard negatives, each with its probability.
 
     With ``logq = "negatives"`` the sampled sum of exponentials estimates that over all items the
@@ -43,22 +42,14 @@ class SoftmaxSampler(Sampler):
     def __init__(
         self, data: SamplerData, settings: SoftmaxSettings, generator: torch.Generator
     ) -> None:
-        super().__init__(data, settings, generator)
         drawn = CandidateSettings(
             proposal="softmax", candidates_per_negative=1, **settings.model_dump()
         )
-        self._source = CandidateSource(data, drawn, generator)
-
-    def log_q(self, item_nums: Tensor) -> Tensor:
-        """Return the log probability of a uniform draw; a positive's own is not known."""
-        return self._source.proposal.log_q[item_nums]
+        super().__init__(data, drawn, generator)
 
     @torch.no_grad()
     def sample(self, request: SampleRequest, n_negatives: int) -> Negatives:
         """Draw ``n_negatives`` per positive, with replacement; items the user has weigh 0."""
-        found = self._source.draw(request, n_negatives)
-        negatives, columns = choose_smallest(found, torch.zeros_like(found.scores), n_negatives)
-        positive = request.score(request.positives[:, None])
-        info = torch.sigmoid(found.scores.gather(1, columns) - positive)
-        negatives.stats["info"] = float((info * negatives.weight).mean())
-        return negatives
+        candidates = self._source.draw(request, n_negatives)
+        cost = torch.zeros_like(candidates.scores)
+        return self._keep_smallest(request, candidates, cost, n_negatives)

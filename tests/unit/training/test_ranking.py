@@ -9,7 +9,6 @@ from hypothesis.extra.numpy import arrays
 from training.data import EvalCases, Ragged
 from training.ranking import (
     exhaustive_ranking,
-    exhaustive_top_k,
     sample_cases,
     slice_rows,
     take_cases,
@@ -82,9 +81,9 @@ def matcher():
 
 
 @pytest.mark.parametrize("head", ["deep", "two_sided"])
-def test_exhaustive_top_k_removes_what_was_seen(matcher, split, head):
+def test_exhaustive_ranking_removes_what_was_seen(matcher, split, head):
     """A user never gets an item back."""
-    top = exhaustive_top_k(matcher, split, split.test, 20, head=head)
+    top = exhaustive_ranking(matcher, split, split.test, 20, head=head).top_items
 
     assert top.shape == (len(split.test.targets), 20)
     for row, seen in zip(top, split.test.seen, strict=True):
@@ -92,11 +91,11 @@ def test_exhaustive_top_k_removes_what_was_seen(matcher, split, head):
         assert len(set(row)) == 20
 
 
-def test_exhaustive_top_k_is_the_order_of_the_matchers_own_scores(matcher, split):
+def test_exhaustive_ranking_is_the_order_of_the_matchers_own_scores(matcher, split):
     """Scoring from precomputed tables, in chunks, ranks as ``Matcher.scores`` does."""
     from vizsla.models.recommender.context import pad_histories
 
-    top = exhaustive_top_k(matcher, split, split.test, 5)
+    top = exhaustive_ranking(matcher, split, split.test, 5).top_items
     with torch.no_grad():
         batch = pad_histories(list(split.test.histories), 8)
         scores = matcher.scores(matcher.final_states(batch), matcher.all_item_vectors())
@@ -104,29 +103,29 @@ def test_exhaustive_top_k_is_the_order_of_the_matchers_own_scores(matcher, split
     assert (top == top_k_rows(scores.numpy(), 5, split.test.seen)).mean() > 0.99
 
 
-def test_exhaustive_top_k_leaves_the_mode_as_it_was(matcher, split):
+def test_exhaustive_ranking_leaves_the_mode_as_it_was(matcher, split):
     """Validation in the middle of training must not switch training off."""
     matcher.train()
-    exhaustive_top_k(matcher, split, sample_cases(split.test, 2, 0), 3)
+    exhaustive_ranking(matcher, split, sample_cases(split.test, 2, 0), 3)
 
     assert matcher.training
     matcher.eval()
 
 
-def test_exhaustive_top_k_reports_progress(matcher, split):
+def test_exhaustive_ranking_reports_progress(matcher, split):
     """All queries are counted once."""
     done = []
-    exhaustive_top_k(matcher, split, split.test, 3, head="two_sided", advance=done.append)
+    exhaustive_ranking(matcher, split, split.test, 3, head="two_sided", advance=done.append)
 
     assert sum(done) == len(split.test.targets)
 
 
-def test_exhaustive_top_k_of_no_query_is_empty(matcher, split):
+def test_exhaustive_ranking_of_no_query_is_empty(matcher, split):
     """An empty sample is no error."""
     rows = Ragged.empty(0)
     cases = EvalCases(np.empty(0, np.int64), rows, rows, rows)
 
-    assert exhaustive_top_k(matcher, split, cases, 7).shape == (0, 7)
+    assert exhaustive_ranking(matcher, split, cases, 7).top_items.shape == (0, 7)
 
 
 def test_a_sample_is_seeded_and_in_order(split):

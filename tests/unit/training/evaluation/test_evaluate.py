@@ -9,7 +9,7 @@ from training.evaluate import EvaluateSettings, evaluate, open_split
 from training.evaluation.files import write_evaluation
 from training.evaluation.markdown import to_markdown
 from training.evaluation.results import MATCHER, Evaluation
-from training.ranking import exhaustive_top_k
+from training.ranking import exhaustive_ranking
 from vizsla.datasets import read_manifest
 from vizsla.errors import DataError, IncompatibleArtifactError
 from vizsla.models.recommender.loading import load_matcher
@@ -69,14 +69,14 @@ def test_all_systems_are_in_one_table(found):
 
 
 def test_the_exhaustive_row_is_the_exact_ranking(world, found):
-    """The retriever's exhaustive mode and ``exhaustive_top_k`` are the same measurement."""
+    """The retriever's exhaustive mode and ``exhaustive_ranking`` are the same measurement."""
     from training.metrics import evaluate_ranking
     from training.ranking import sample_cases
 
     model = world.bundle.manifest.model
     matcher = load_matcher(model.name, model.config, world.bundle.weights())
     cases = sample_cases(world.split.test, 40, 0)
-    top = exhaustive_top_k(matcher, world.split, cases, 10)
+    top = exhaustive_ranking(matcher, world.split, cases, 10).top_items
     recall = evaluate_ranking(top, cases.targets, [10])["recall_at_10"].mean()
 
     assert found.row(MATCHER).metrics["recall_at_10"].mean == pytest.approx(recall)
