@@ -7,7 +7,6 @@ Shapes: **B** sequences, **L** length, **P** targets, **Q** contexts that target
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -30,9 +29,7 @@ from vizsla.rng import numpy_generator
 __all__ = [
     "BatchPlan",
     "BatchSettings",
-    "Batches",
     "EpochBatches",
-    "Plan",
     "TrainingBatch",
 ]
 
@@ -143,9 +140,14 @@ class BatchPlan:
         return -(-len(self._windows) // self.settings.batch_size)
 
     @property
-    def n_windows(self) -> int:
+    def n_rows(self) -> int:
         """Sequences per epoch."""
         return len(self._windows)
+
+    @property
+    def batch_size(self) -> int:
+        """Sequences of a full batch."""
+        return self.settings.batch_size
 
     def epoch(self, epoch: int) -> EpochBatches:
         """Shuffle for one epoch."""
@@ -161,32 +163,6 @@ class BatchPlan:
     def codes(self, users: Ints) -> Tensor | None:
         """Return ``(B, F)`` user feature codes, or None where the data has none."""
         return None if self._codes is None else torch.from_numpy(self._codes[users])
-
-
-class Plan(Protocol):
-    """What the loop reads: the batches of every epoch."""
-
-    settings: BatchSettings
-
-    @property
-    def n_batches(self) -> int:
-        """Batches per epoch."""
-        ...
-
-    @property
-    def n_windows(self) -> int:
-        """Sequences per epoch."""
-        ...
-
-    def epoch(self, epoch: int) -> Batches:
-        """Shuffle for one epoch."""
-        ...
-
-
-class Batches(Protocol):
-    """The batches of one epoch, by number."""
-
-    def __getitem__(self, index: int) -> TrainingBatch: ...
 
 
 class EpochBatches:

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.batches import BatchPlan, BatchSettings, Plan, TrainingBatch
+from training.batches import BatchPlan, BatchSettings, TrainingBatch
 from training.data import Ragged, Split
 from training.holdout import Holdout
+from training.plans import Plan
 from training.windows import shuffle_rows
 from vizsla.models.recommender.base import PADDING, SequenceBatch
 from vizsla.rng import numpy_generator
@@ -23,7 +24,9 @@ __all__ = ["HeldEpoch", "HeldPlan", "held_plan"]
 Ints = NDArray[np.int64]
 
 
-def held_plan(split: Split, holdout: Holdout, settings: BatchSettings, seed: int) -> Plan:
+def held_plan(
+    split: Split, holdout: Holdout, settings: BatchSettings, seed: int
+) -> Plan[TrainingBatch]:
     """Plan batches whose targets are the held-out items, seen from contexts like serving's.
 
     With an order each target sees all that came before it; without, a sample of the
@@ -54,12 +57,17 @@ class HeldPlan:
     @property
     def n_batches(self) -> int:
         """Batches per epoch."""
-        return -(-self.n_windows // self.settings.batch_size)
+        return -(-self.n_rows // self.settings.batch_size)
 
     @property
-    def n_windows(self) -> int:
+    def n_rows(self) -> int:
         """Users per epoch."""
         return len(self._users)
+
+    @property
+    def batch_size(self) -> int:
+        """Users of a full batch."""
+        return self.settings.batch_size
 
     def epoch(self, epoch: int) -> HeldEpoch:
         """Shuffle users, contexts and targets for one epoch."""

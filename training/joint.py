@@ -9,6 +9,7 @@ from __future__ import annotations
 from training.batches import TrainingBatch
 from training.freezing import frozen, set_training
 from training.objective import NegativeSource, Objective, StepLoss
+from training.plans import Moment
 from training.recipe import AdversarialSettings, StageSettings
 from vizsla.models.recommender.base import Matcher
 
@@ -46,12 +47,12 @@ class JointObjective:
         self._base = Objective(matcher, alone, sources[:1])
         self._deep = Objective(matcher, deep, sources[1:])
 
-    def __call__(self, batch: TrainingBatch, progress: float) -> StepLoss:
-        """Compute the sum of both losses after ``progress`` (0 to 1) of the stage's steps."""
+    def __call__(self, batch: TrainingBatch, moment: Moment) -> StepLoss:
+        """Compute the sum of both losses at a moment of the stage."""
         deep_part = self._settings.trained
         set_training(self._matcher, ())
-        base = self._base(batch, progress)
+        base = self._base(batch, moment)
         set_training(self._matcher, deep_part)
         with frozen(self._matcher, deep_part):
-            deep = self._deep(batch.some(self._settings.joint_targets), progress)
-        return StepLoss(base.loss + deep.loss, deep.figures | base.figures)
+            deep = self._deep(batch.some(self._settings.joint_targets), moment)
+        return StepLoss(base.loss + deep.loss, deep.figures | base.figures, len(batch))

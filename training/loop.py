@@ -1,31 +1,28 @@
-"""The one training loop, for every matcher and every stage.
-
-Shapes: **P** targets of a batch.
-"""
+"""The one training loop: for matchers and backbones, for every stage."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from training.batches import Batches, Plan, TrainingBatch
 from training.freezing import frozen, set_training
+from training.loop_settings import LoopSettings
 from training.objective import StepLoss
-from training.ranking import Head
-from training.recipe import StageSettings
+from training.plans import Batches, Moment, Plan
 from training.run_log import RunLog
 from training.schedules import learning_rate_factor
-from training.validation import Validator
 from vizsla.cli_output import Progress, progress, say
 from vizsla.clock import Clock
 from vizsla.errors import ConfigError, TrainingError
-from vizsla.models.recommender.base import Matcher
 
-__all__ = ["Counters", "LoopHooks", "StageLoop", "build_optimizer", "figure"]
+__all__ = ["Counters", "LoopHooks", "StageLoop", "figure"]
+
+Batch = TypeVar("Batch")
 
 EXPLODED_RATIO = 20.0
 """A loss this many times the first one (or 1, if that is larger) counts as diverged."""
@@ -76,7 +73,7 @@ class LoopHooks:
     Attributes:
         save: Writes a checkpoint.
         last_checkpoint: Names the newest checkpoint.
-        validate: Ranks the validation queries.
+        validate: Maps what has been learned so far to figures such as ``recall_at_20``.
         should_stop: Asked after every step.
         log: Takes records.
         clock: Tells the time.
@@ -86,7 +83,7 @@ class LoopHooks:
 
     save: Callable[[], None]
     last_checkpoint: Callable[[], str]
-    validate: Validator
+    validate: Callable[[], Mapping[str, float]]
     should_stop: Callable[[], bool]
     log: RunLog
     clock: Clock
@@ -94,30 +91,32 @@ class LoopHooks:
     log_every: int
 
 
-class StageLoop:
+class StageLoop(Generic[Batch]):
     """Trains one stage from wherever its counters are.
 
     Args:
-        matcher: Changed in place.
+        model: Changed in place.
         settings: Of the stage.
+        optimizer: Over what learns; each group's ``ratio`` scales the learning rate.
         plan: The batches.
-        objective: The loss.
+        objective: The loss of a batch at a moment.
         counters: Changed in place; what a checkpoint continues from.
         hooks: The world outside.
     """
 
     def __init__(
         self,
-        matcher: Matcher,
-        settings: StageSettings,
-        plan: Plan,
-        objective: Callable[[TrainingBatch, float], StepLoss],
+        model: nn.Module,
+        settings: LoopSettings,
+        optimizer: torch.optim.Optimizer,
+        plan: Plan[Batch],
+        objective: Callable[[Batch, Moment], StepLoss],
         counters: Counters,
         hooks: LoopHooks,
     ) -> None:
-        self.matcher = matcher
+        self.model = model
         self.settings = settings
-        self.optimizer = build_optimizer(matcher, settings)
+        self.optimizer = optimizer
         self.best: dict[str, Tensor] = {}
         self._plan = plan
         self._objective = objective
@@ -135,12 +134,12 @@ class StageLoop:
         Raises:
             TrainingError: The loss is not finite or has exploded.
         """
-        with frozen(self.matcher, self.settings.frozen_but):
+        with frozen(self.model, self.settings.frozen_but):
             while self._counters.epoch < self.settings.epochs and not self._is_stuck():
                 if not self._epoch():
                     return False
         if self.best:
-            self.matcher.load_state_dict(self.best)
+            self.model.load_state_dict(self.best)
         return True
 
     def _is_stuck(self) -> bool:
@@ -150,7 +149,7 @@ class StageLoop:
         counters = self._counters
         batches = self._plan.epoch(counters.epoch)
         title = f"stage {counters.stage + 1} epoch {counters.epoch + 1}/{self.settings.epochs}"
-        with progress(title, total=self._plan.n_windows, unit="sequences") as bar:
+        with progress(title, total=self._plan.n_rows, unit="rows") as bar:
             if not self._batches(batches, bar):
                 return False
         counters.epoch, counters.batch = counters.epoch + 1, 0
@@ -159,15 +158,15 @@ class StageLoop:
         self._save()
         return True
 
-    def _batches(self, batches: Batches, bar: Progress) -> bool:
+    def _batches(self, batches: Batches[Batch], bar: Progress) -> bool:
         """Do the remaining batches of an epoch; return whether the epoch is complete."""
         counters = self._counters
-        bar.advance(counters.batch * self._plan.settings.batch_size)
+        size, n_rows = self._plan.batch_size, self._plan.n_rows
+        bar.advance(counters.batch * size)
         while counters.batch < self._plan.n_batches:
-            batch = batches[counters.batch]
-            loss = self._step(batch)
+            loss = self._step(batches[counters.batch])
+            bar.advance(min(size, n_rows - counters.batch * size))
             counters.batch, counters.step = counters.batch + 1, counters.step + 1
-            bar.advance(batch.sequences.item_nums.shape[0])
             bar.note(f"loss {loss:.4f}")
             if self._hooks.should_stop():
                 self._save()
@@ -176,12 +175,12 @@ class StageLoop:
                 self._save()
         return True
 
-    def _step(self, batch: TrainingBatch) -> float:
+    def _step(self, batch: Batch) -> float:
         started_s = self._hooks.clock.monotonic_s()
-        set_training(self.matcher, self.settings.frozen_but)
+        set_training(self.model, self.settings.frozen_but)
         self._set_learning_rate()
         self.optimizer.zero_grad(set_to_none=True)
-        found = self._objective(batch, self._counters.step / self._n_steps)
+        found = self._objective(batch, self._moment())
         loss = float(found.loss.detach())
         self._check(loss)
         found.loss.backward()  # type: ignore[no-untyped-call]
@@ -189,8 +188,11 @@ class StageLoop:
         self.optimizer.step()
         if self._counters.step % self._hooks.log_every == 0:
             seconds = self._hooks.clock.monotonic_s() - started_s
-            self._record_step(found, norm, len(batch) / max(seconds, 1e-9))
+            self._record_step(found, norm, found.n_examples / max(seconds, 1e-9))
         return loss
+
+    def _moment(self) -> Moment:
+        return Moment(self._counters.epoch, self._counters.step / self._n_steps)
 
     def _set_learning_rate(self) -> None:
         settings = self.settings
@@ -206,7 +208,7 @@ class StageLoop:
 
     def _clip(self) -> float:
         bound = self.settings.gradient_clip or math.inf
-        norm = float(torch.nn.utils.clip_grad_norm_(self.matcher.parameters(), bound))
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), bound))
         self._check(norm, "gradient norm")
         return norm
 
@@ -239,18 +241,16 @@ class StageLoop:
 
     def _validate(self, title: str) -> None:
         counters, settings = self._counters, self.settings
-        auto: Head = "deep" if settings.deep_weight else "two_sided"
-        head = auto if settings.validated == "auto" else settings.validated
-        figures = self._hooks.validate(self.matcher, head)
+        figures = self._hooks.validate()
         value = figure(figures, settings.metric)
         is_best = counters.best_value is None or value > counters.best_value
         if is_best:
             counters.best_value, counters.best_epoch, counters.n_worse = value, counters.epoch, 0
-            self.best = {n: t.detach().clone() for n, t in self.matcher.state_dict().items()}
+            self.best = {n: t.detach().clone() for n, t in self.model.state_dict().items()}
         else:
             counters.n_worse += 1
         place = {"event": "validation", "stage": counters.stage + 1, "epoch": counters.epoch}
-        self._hooks.log.write(place | figures)
+        self._hooks.log.write({**place, **figures})
         say(f"{title}: {settings.metric} {value:.4f}{' (best so far)' if is_best else ''}")
 
     def _save(self) -> None:
@@ -273,31 +273,3 @@ def figure(figures: Mapping[str, float], metric: str) -> float:
             raise ConfigError(f"unknown metric {name!r}: known: {known}")
         total += -figures[name] if term.startswith("-") else figures[name]
     return total
-
-
-def build_optimizer(matcher: Matcher, settings: StageSettings) -> torch.optim.Optimizer:
-    """Build Adam or AdamW over the trainable weights.
-
-    The item net may learn slower or not at all.  Only matrices decay: a bias, the gain of a
-    normalisation or the temperature is not larger than it should be because it is large.
-    """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in matcher.named_parameters():
-        if parameter.requires_grad and name.startswith(settings.frozen_but or ""):
-            of_items, decays = name.startswith("items."), parameter.dim() > 1
-            groups.setdefault((of_items, decays), []).append(parameter)
-    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(
-        [
-            {
-                "params": parameters,
-                "ratio": settings.item_learning_rate_ratio if of_items else 1.0,
-                "weight_decay": settings.reg if decays else 0.0,
-            }
-            for (of_items, decays), parameters in groups.items()
-            if settings.item_learning_rate_ratio or not of_items
-        ],
-        lr=settings.learning_rate,
-        betas=(0.9, settings.beta2),
-        fused=True,
-    )

@@ -18,9 +18,10 @@ from training.losses import LOSSES
 from training.losses.adversarial import AdversarialLoss, adversarial_loss
 from training.losses.base import LogitBatch, Loss
 from training.losses.logq import correct
+from training.plans import Moment
 from training.recipe import NegativeSettings, StageSettings
 from training.samplers import SAMPLERS
-from training.samplers.base import Negatives, Sampler, SamplerData, SampleRequest
+from training.samplers.base import Factors, Negatives, Sampler, SamplerData, SampleRequest
 from vizsla.errors import ConfigError
 from vizsla.models.recommender.base import Matcher, UserState
 from vizsla.rng import torch_generator
@@ -65,10 +66,11 @@ def _build_sampler(name: str, own: NegativeSettings, data: SamplerData, seed: in
 
 @dataclass(frozen=True, slots=True)
 class StepLoss:
-    """The loss to descend, and figures for the log."""
+    """The loss to descend, figures for the log, and the number of positives behind them."""
 
     loss: Tensor
     figures: dict[str, float]
+    n_examples: int
 
 
 class Objective:
@@ -88,12 +90,12 @@ class Objective:
         self._sources = sources
         self._loss: Loss = LOSSES.load(settings.loss)
 
-    def __call__(self, batch: TrainingBatch, progress: float) -> StepLoss:
-        """Compute the loss of a batch after ``progress`` (0 to 1) of the stage's steps."""
-        step = self._prepare(batch)
+    def __call__(self, batch: TrainingBatch, moment: Moment) -> StepLoss:
+        """Compute the loss of a batch at a moment of the stage."""
+        step = self._prepare(batch, moment.epoch)
         total, figures = self._head_losses(step)
         task = self._settings.adversarial
-        if task.weight and progress >= task.start_ratio:
+        if task.weight and moment.progress >= task.start_ratio:
             found = self._adversarial(step)
             total = total + task.weight * found.loss
             figures["kl"] = float(found.loss.detach())
@@ -102,19 +104,21 @@ class Objective:
         figures["item_norm"] = float(step.vectors.table.detach().norm(dim=1).mean())
         for source, negatives in zip(self._sources, step.drawn, strict=True):
             figures |= {f"{source.name}_{key}": value for key, value in negatives.stats.items()}
-        return StepLoss(total, figures)
+        return StepLoss(total, figures, len(batch))
 
-    def _prepare(self, batch: TrainingBatch) -> _Step:
+    def _prepare(self, batch: TrainingBatch, epoch: int) -> _Step:
         """Compute the states, draw the negatives, and look up all vectors once."""
         deep = self._settings.is_deep
         states = self._matcher.target_states if deep else self._matcher.two_sided_states
         state = states(batch.sequences, batch.rows, batch.columns)
         own = state if batch.seen_from is None else _take(state, batch.seen_from)
-        drawn = [self._draw(source, batch, own) for source in self._sources]
+        drawn = [self._draw(source, batch, own, epoch) for source in self._sources]
         vectors = _Vectors(self._matcher, [batch.positives, *(d.item_nums for d in drawn)])
         return _Step(batch, state, own, drawn, vectors)
 
-    def _draw(self, source: NegativeSource, batch: TrainingBatch, own: UserState) -> Negatives:
+    def _draw(
+        self, source: NegativeSource, batch: TrainingBatch, own: UserState, epoch: int
+    ) -> Negatives:
         deep = source.settings.score == "deep" and self._settings.is_deep
         head: Head = self._matcher.scores if deep else self._matcher.two_sided_scores
 
@@ -123,8 +127,18 @@ class Objective:
                 return head(own, _Vectors(self._matcher, [item_nums])[item_nums])
 
         users = batch.users if source.sampler.is_shared else batch.target_users
-        request = SampleRequest(users, batch.positives, score)
+        factors = self._factors(own) if not deep else None
+        request = SampleRequest(users, batch.positives, score, epoch, factors)
         return source.sampler.sample(request, source.settings.n_negatives)
+
+    def _factors(self, own: UserState) -> Factors:
+        """Take the two-sided score apart."""
+
+        def users() -> Tensor:
+            with torch.no_grad():
+                return self._matcher.proxy(own)
+
+        return Factors(users, self._matcher.all_item_vectors)
 
     def _head_losses(self, step: _Step) -> tuple[Tensor, dict[str, float]]:
         settings, matcher = self._settings, self._matcher

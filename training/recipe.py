@@ -13,11 +13,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from training.loop_settings import LoopSettings
 from training.losses.logq import LogQ
 from training.recipes import RECIPES
-from training.schedules import Schedule
 from vizsla.errors import ConfigError, NotFoundError, UnknownNameError
 from vizsla.registry import unknown_name
 
@@ -82,12 +82,10 @@ class AdversarialSettings(_Settings):
     n_items: int = Field(default=16, ge=2)
 
 
-class StageSettings(_Settings):
-    """One stage of training.
+class StageSettings(LoopSettings):
+    """One stage of training a matcher.
 
     Attributes:
-        epochs: Passes over the windows; 0 skips the stage.
-        batch_size: Sequences per batch.
         targets_per_sequence: Targets drawn from a window per epoch; 0 for all.
         stride: New targets per window; 0 lets the kind of data decide.
         split_ratio: 0 sees each target from its own context; above 0, about this share of
@@ -106,24 +104,10 @@ class StageSettings(_Settings):
         hard: Second source, off by default.
         hard_trains: Which score the second source trains: ``both`` or ``deep`` alone.
         adversarial: Auxiliary task on the deep score.
-        optimizer: ``adam`` or ``adamw``.
-        learning_rate: Peak rate.
         item_learning_rate_ratio: Rate of the item net relative to the rest; 0 freezes it.
-        beta2: Decay of the second moment of Adam.
-        reg: Weight decay (AdamW) or L2 weight (Adam).
-        schedule: How the rate moves after the warm-up.
-        warmup_ratio: Share of the steps in which the rate rises.
-        final_ratio: Rate at the end of a falling schedule relative to the peak.
-        gradient_clip: Largest norm of the gradient; 0 for no bound.
         validated: Score that validation ranks by; ``auto`` takes the deep one where it learns.
-        metric: Validation metric to maximise, or a sum: ``recall_at_20+ndcg_at_20``; ``-nll``
-            minimises the targets' negative log-likelihood.
-        patience: Validations without a gain before the stage ends; 0 never ends early.
-        validate_every: Epochs between validations.
     """
 
-    epochs: int = Field(default=10, ge=0)
-    batch_size: int = Field(default=128, ge=1)
     targets_per_sequence: int = Field(default=0, ge=0)
     stride: int = Field(default=0, ge=0)
     split_ratio: float = Field(default=0.0, ge=0, le=0.6)
@@ -137,19 +121,8 @@ class StageSettings(_Settings):
     hard: NegativeSettings = NegativeSettings(sampler="softmax", n_negatives=0, logq="negatives")
     hard_trains: Literal["both", "deep"] = "both"
     adversarial: AdversarialSettings = AdversarialSettings()
-    optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = Field(default=1e-3, gt=0)
     item_learning_rate_ratio: float = Field(default=1.0, ge=0)
-    beta2: float = Field(default=0.999, gt=0, lt=1)
-    reg: float = Field(default=0.0, ge=0)
-    schedule: Schedule = "constant"
-    warmup_ratio: float = Field(default=0.0, ge=0, lt=1)
-    final_ratio: float = Field(default=0.01, ge=0, le=1)
-    gradient_clip: float = Field(default=5.0, ge=0)
     validated: Literal["auto", "deep", "two_sided"] = "auto"
-    metric: str = "recall_at_20"
-    patience: int = Field(default=3, ge=0)
-    validate_every: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _joint_is_complete(self) -> StageSettings:
@@ -157,17 +130,17 @@ class StageSettings(_Settings):
             raise ValueError("joint_targets needs hard.n_negatives and trained")
         return self
 
-    @field_validator("metric")
-    @classmethod
-    def _nll_falls(cls, metric: str) -> str:
-        if "nll" in metric.split("+"):
-            raise ValueError("nll falls as a model gets better: write -nll")
-        return metric
-
     @property
     def frozen_but(self) -> tuple[str, ...]:
         """Prefixes of what the optimiser may change; empty for all."""
         return () if self.joint_targets else self.trained
+
+    @property
+    def head(self) -> Literal["deep", "two_sided"]:
+        """The score that validation ranks by."""
+        if self.validated != "auto":
+            return self.validated
+        return "deep" if self.deep_weight else "two_sided"
 
     @property
     def is_deep(self) -> bool:

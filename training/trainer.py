@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
-from training import checkpoint
-from training.batches import BatchPlan, BatchSettings, Plan
+from training.batches import BatchPlan, BatchSettings, TrainingBatch
 from training.checkpoint import Checkpoint
 from training.data import Split
 from training.determinism import deterministic_torch
 from training.held_batches import held_plan
 from training.holdout import Holdout, hold_out
 from training.joint import stage_objective
-from training.loop import Counters, LoopHooks, StageLoop
+from training.loop import LoopHooks, StageLoop
 from training.model import new_matcher
 from training.objective import NegativeSource, build_sources
-from training.recipe import Recipe
-from training.run_log import RunLog
+from training.optimizers import build_optimizer
+from training.plans import Plan
+from training.recipe import Recipe, StageSettings
+from training.run_state import RunState, restore_loop
 from training.samplers.base import SamplerData
 from training.validation import Validator
 from vizsla.clock import Clock, SystemClock
@@ -78,10 +78,8 @@ class Trainer:
         self.recipe = recipe
         self.split = split
         self.options = options
-        self.counters = Counters()
+        self.state = RunState(options.out)
         self._validate = validate
-        self._log = RunLog(options.out / "log.jsonl")
-        self._folder = options.out / "checkpoint"
         self._stages = recipe.stages
         self._holdout = self._hold_out()
 
@@ -116,25 +114,16 @@ class Trainer:
         return replace(self.split, train=self._holdout.kept)
 
     def _run(self, matcher: Matcher) -> Matcher | None:
-        found = self._resumed()
+        found = self.state.resume() if self.options.resume else None
         if found is not None:
             matcher.load_state_dict(found.group("model"))
         elif self.options.warm_start is not None:
             self._warm_start(matcher, self.options.warm_start)
-        for stage in range(self.counters.stage, len(self._stages)):
+        for stage in range(self.state.counters.stage, len(self._stages)):
             if not self._stage(matcher, stage, found):
                 return None
             found = None
         return matcher.eval()
-
-    def _resumed(self) -> Checkpoint | None:
-        newest = checkpoint.latest(self._folder) if self.options.resume else None
-        if newest is None:
-            return None
-        found = checkpoint.load(newest)
-        self.counters = Counters(**found.state)
-        self._log.cut(self.counters.log_bytes)
-        return found
 
     def _warm_start(self, matcher: Matcher, source: Path) -> None:
         """Take the first stage of another run as done."""
@@ -150,40 +139,46 @@ class Trainer:
                 f"--warm-start {path}: weights of another model or dataset"
             ) from error
         self._keep_stage(matcher, 0)
-        self.counters.next_stage()
+        self.state.counters.next_stage()
 
     def _stage(self, matcher: Matcher, stage: int, found: Checkpoint | None) -> bool:
         settings = self._stages[stage]
         generator = torch_generator(self.options.seed, "global", stage)
         torch.random.set_rng_state(generator.get_state())
         if not settings.epochs:
-            self.counters.next_stage()
+            self.state.counters.next_stage()
             return True
         loop, sources = self._build(matcher, stage)
         if found is not None:
-            _restore(found, loop, sources)
+            restore_loop(found, loop, sources)
         if not loop.run():
             return False
         self._keep_stage(matcher, stage)
-        self.counters.next_stage()
-        self._save({"model": matcher.state_dict()})
+        self.state.counters.next_stage()
+        self.state.save({"model": matcher.state_dict()})
         return True
 
-    def _build(self, matcher: Matcher, stage: int) -> tuple[StageLoop, list[NegativeSource]]:
+    def _build(
+        self, matcher: Matcher, stage: int
+    ) -> tuple[StageLoop[TrainingBatch], list[NegativeSource]]:
         settings, seed = self._stages[stage], derive_seed(self.options.seed, "stage", stage)
         data = SamplerData.from_split(self._data(stage), seed)
         sources = build_sources(settings, data, seed)
         loop = StageLoop(
             matcher,
             settings,
+            _optimizer(matcher, settings),
             self._plan(stage, seed),
             stage_objective(matcher, settings, sources),
-            self.counters,
-            self._hooks(lambda: self._save(_tensors(loop, sources))),
+            self.state.counters,
+            self._hooks(
+                lambda: self.state.save_loop(loop, sources),
+                lambda: self._validate(matcher, settings.head),
+            ),
         )
         return loop, sources
 
-    def _plan(self, stage: int, seed: int) -> Plan:
+    def _plan(self, stage: int, seed: int) -> Plan[TrainingBatch]:
         settings = self._stages[stage]
         sizes = BatchSettings(
             settings.batch_size,
@@ -193,7 +188,7 @@ class Trainer:
             settings.split_ratio,
         )
         held = self._holdout if stage == 1 else None
-        plan: Plan = (
+        plan: Plan[TrainingBatch] = (
             BatchPlan(self._data(stage), sizes, seed, "batches")
             if held is None
             else held_plan(self.split, held, sizes, seed)
@@ -204,24 +199,19 @@ class Trainer:
             )
         return plan
 
-    def _hooks(self, save: Callable[[], None]) -> LoopHooks:
+    def _hooks(
+        self, save: Callable[[], None], validate: Callable[[], Mapping[str, float]]
+    ) -> LoopHooks:
         return LoopHooks(
             save,
-            lambda: str(checkpoint.latest(self._folder) or "none yet"),
-            self._validate,
+            lambda: self.state.newest,
+            validate,
             self.options.should_stop,
-            self._log,
+            self.state.log,
             self.options.clock,
             60.0 * self.recipe.checkpoint_minutes,
             self.recipe.log_every,
         )
-
-    def _save(self, groups: dict[str, dict[str, Tensor]]) -> None:
-        counters = self.counters
-        counters.serial, counters.log_bytes = counters.serial + 1, self._log.n_bytes
-        tensors = {f"{g}/{name}": t for g, group in groups.items() for name, t in group.items()}
-        moment = Checkpoint(tensors, asdict(counters))
-        checkpoint.save(self._folder, moment, counters.serial)
 
     def _keep_stage(self, matcher: Matcher, stage: int) -> None:
         with atomic_path(stage_file(self.options.out, stage)) as temporary:
@@ -229,23 +219,9 @@ class Trainer:
             save_file(own, temporary)
 
 
-def _tensors(loop: StageLoop, sources: list[NegativeSource]) -> dict[str, dict[str, Tensor]]:
-    return {
-        "model": loop.matcher.state_dict(),
-        "best": loop.best,
-        "optimizer": checkpoint.flatten_optimizer(loop.optimizer),
-        "rng": {s.name: s.sampler.generator.get_state() for s in sources}
-        | {"global": torch.random.get_rng_state()},
-    }
-
-
-def _restore(found: Checkpoint, loop: StageLoop, sources: list[NegativeSource]) -> None:
-    """Put a checkpoint's moment back; one from between two stages holds nothing but weights."""
-    states = found.group("rng")
-    if not states:
-        return
-    loop.best = found.group("best")
-    checkpoint.restore_optimizer(loop.optimizer, found.group("optimizer"))
-    torch.random.set_rng_state(states["global"])
-    for source in sources:
-        source.sampler.generator.set_state(states[source.name])
+def _optimizer(matcher: Matcher, settings: StageSettings) -> torch.optim.Optimizer:
+    """Build the optimiser of a stage, in which the item net may learn slower or not at all."""
+    ratio = settings.item_learning_rate_ratio
+    return build_optimizer(
+        matcher, settings, lambda name: ratio if name.startswith("items.") else 1.0
+    )

@@ -6,7 +6,7 @@ Shapes: **P** positives of a batch, **S** negatives, **C** candidates, **U** use
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -17,7 +17,15 @@ from torch import Tensor
 from training.data import Ragged, Split
 from training.seen_items import SeenItems
 
-__all__ = ["Negatives", "SampleRequest", "Sampler", "SamplerData", "SamplerSettings", "ScoreFn"]
+__all__ = [
+    "Factors",
+    "Negatives",
+    "SampleRequest",
+    "Sampler",
+    "SamplerData",
+    "SamplerSettings",
+    "ScoreFn",
+]
 
 ScoreFn = Callable[[Tensor], Tensor]
 """Scores items for the P positives' users: ``(S,)`` shared or ``(P, S)`` own items to ``(P, S)``."""
@@ -58,6 +66,19 @@ class SamplerData:
 
 
 @dataclass(frozen=True, slots=True)
+class Factors:
+    """A score that is a dot product, taken apart; computed when asked for, without gradients.
+
+    Attributes:
+        users: Returns ``(P, D)`` float32 vectors of the positives' users.
+        items: Returns ``(N, D)`` float32 vectors of all items.
+    """
+
+    users: Callable[[], Tensor]
+    items: Callable[[], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
 class SampleRequest:
     """The positives of one batch.
 
@@ -65,11 +86,15 @@ class SampleRequest:
         users: ``(P,)`` int64, row of the user in the training data.
         positives: ``(P,)`` int64 item numbers.
         score: Scores items for these users, without gradients; only hard samplers call it.
+        epoch: Finished epochs, for samplers that change as training goes on.
+        factors: Of a score that is a dot product; None for any other.
     """
 
     users: Tensor
     positives: Tensor
     score: ScoreFn
+    epoch: int = 0
+    factors: Factors | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +129,7 @@ class Sampler(ABC):
     Args:
         data: The training data.
         settings: An instance of the class's ``Settings``.
-        generator: Source of randomness; its state is all the state a sampler has.
+        generator: Source of randomness.
 
     Attributes:
         is_shared: Whether all positives get the same items.  Then the request's ``users`` may
@@ -119,6 +144,14 @@ class Sampler(ABC):
     ) -> None:
         self.data = data
         self.generator = generator
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that changes while sampling, for a checkpoint."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from an earlier ``state``."""
+        self.generator.set_state(state["generator"])
 
     @abstractmethod
     def sample(self, request: SampleRequest, n_negatives: int) -> Negatives:

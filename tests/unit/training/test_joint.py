@@ -7,6 +7,7 @@ from training.batches import BatchPlan, BatchSettings
 from training.joint import stage_objective
 from training.model import new_matcher
 from training.objective import build_sources
+from training.plans import Moment
 from training.samplers.base import SamplerData
 
 DEEP = ("attention.", "score_net.")
@@ -37,10 +38,10 @@ def test_the_base_learns_as_if_it_were_alone(make):
     """Its gradient is the one of the two-sided loss, with the deep score or without."""
     joint, batch, matcher = make()
     torch.random.manual_seed(3)
-    joint(batch, 0.0).loss.backward()
+    joint(batch, Moment(0, 0.0)).loss.backward()
     alone, _, other = make(joint_targets=0, deep_weight=0.0, hard__n_negatives=0)
     torch.random.manual_seed(3)
-    alone(batch, 0.0).loss.backward()
+    alone(batch, Moment(0, 0.0)).loss.backward()
 
     base = {n: g for n, g in gradients(matcher).items() if not n.startswith(DEEP)}
     assert base.keys() == gradients(other).keys()
@@ -50,7 +51,7 @@ def test_the_base_learns_as_if_it_were_alone(make):
 def test_the_deep_part_learns_from_its_share_of_the_targets(make):
     """It gets a gradient, and afterwards everything may learn again."""
     joint, batch, matcher = make()
-    found = joint(batch, 1.0)
+    found = joint(batch, Moment(0, 1.0))
     found.loss.backward()
 
     assert any(n.startswith("score_net.") and g.any() for n, g in gradients(matcher).items())

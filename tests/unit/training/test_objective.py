@@ -8,6 +8,7 @@ import torch
 from training.batches import BatchPlan, BatchSettings
 from training.model import new_matcher
 from training.objective import Objective, build_sources
+from training.plans import Moment
 from training.samplers.base import SamplerData
 from vizsla.errors import ConfigError, UnknownNameError
 
@@ -29,7 +30,7 @@ def make(small_recipe, split):
 def test_the_total_is_the_weighted_sum(make):
     """Deep loss times its weight, plus two-sided loss times its own, plus the task's."""
     objective, batch, _ = make(deep_weight=2.0, two_sided_weight=0.5, adversarial__weight=3.0)
-    found = objective(batch, 1.0)
+    found = objective(batch, Moment(0, 1.0))
     figures = found.figures
     expected = 2.0 * figures["deep_loss"] + 0.5 * figures["two_sided_loss"] + 3.0 * figures["kl"]
 
@@ -40,14 +41,14 @@ def test_the_task_waits_for_its_time(make):
     """Before its share of the steps it is not computed."""
     objective, batch, _ = make(adversarial__start_ratio=0.5)
 
-    assert "kl" not in objective(batch, 0.49).figures
-    assert "kl" in objective(batch, 0.5).figures
+    assert "kl" not in objective(batch, Moment(0, 0.49)).figures
+    assert "kl" in objective(batch, Moment(0, 0.5)).figures
 
 
 def test_a_two_sided_stage_does_not_touch_the_deep_branch(make):
     """No gradient there, so no cost either."""
     objective, batch, matcher = make(deep_weight=0.0, adversarial__weight=0.0)
-    objective(batch, 1.0).loss.backward()
+    objective(batch, Moment(0, 1.0)).loss.backward()
 
     assert all(p.grad is None for p in matcher.score_net.parameters())
     assert matcher.items.ids.weight.grad is not None
@@ -58,7 +59,9 @@ def test_the_deep_score_may_see_fewer_negatives(make):
     all_seen, batch, _ = make(deep_weight=1.0)
     few_seen, _, _ = make(deep_weight=1.0, deep_negatives=2)
     none_seen, _, _ = make(deep_weight=1.0, deep_negatives=0)
-    figures = [objective(batch, 0.0).figures for objective in (all_seen, few_seen, none_seen)]
+    figures = [
+        objective(batch, Moment(0, 0.0)).figures for objective in (all_seen, few_seen, none_seen)
+    ]
     deep = [f["deep_loss"] for f in figures]
 
     assert figures[0]["two_sided_loss"] == figures[1]["two_sided_loss"]
@@ -78,7 +81,9 @@ def test_the_loss_of_a_batch_does_not_depend_on_the_order_of_its_targets(make):
         batch.positives[order],
     )
 
-    assert torch.allclose(one(batch, 0.0).loss, other(mixed, 0.0).loss, atol=1e-5)
+    assert torch.allclose(
+        one(batch, Moment(0, 0.0)).loss, other(mixed, Moment(0, 0.0)).loss, atol=1e-5
+    )
 
 
 def test_unknown_names_and_options_are_refused(make):
@@ -114,6 +119,6 @@ def test_shared_contexts_equal_repeated_ones(small_recipe, unordered_split, samp
     for batch in (shared, repeated):
         matcher = new_matcher(recipe, unordered_split, seed=0)
         sources = build_sources(recipe.stage2, SamplerData.from_split(unordered_split), seed=0)
-        losses.append(Objective(matcher, recipe.stage2, sources)(batch, 1.0).loss)
+        losses.append(Objective(matcher, recipe.stage2, sources)(batch, Moment(0, 1.0)).loss)
 
     assert torch.allclose(losses[0], losses[1], atol=1e-5)

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 
 from training import checkpoint
 from training.determinism import StopFlag, deterministic_torch, stop_on_interrupt
-from training.loop import build_optimizer
 from training.model import check_recipe, new_matcher
+from training.optimizers import build_optimizer
 from training.recipe import load_recipe
 from training.trainer import RunOptions, Trainer
 from training.validation import ranking_validator, validation_cases
@@ -190,7 +190,7 @@ def test_a_warm_start_takes_the_first_stage_of_another_run(finished, small_recip
 
     assert same_weights(finished[0], forked)
     assert {r["stage"] for r in records(tmp_path, "step")} == {2}
-    assert trainer.counters.stage == 3
+    assert trainer.state.counters.stage == 3
 
 
 def test_a_warm_start_from_something_else_is_refused(small_recipe, finished, split, tmp_path):
@@ -210,7 +210,7 @@ def test_early_stopping_ends_a_stage(small_recipe, split, tmp_path):
     _, trainer = train(recipe, split, tmp_path)
 
     assert len(records(tmp_path, "validation")) == 3
-    assert trainer.counters.results[0]["epoch"] == 1
+    assert trainer.state.counters.results[0]["epoch"] == 1
 
 
 def test_the_log_holds_what_was_asked_for(finished):
@@ -259,7 +259,7 @@ def test_checkpoints_are_written_by_the_clock(small_recipe, split, tmp_path):
     recipe = small_recipe(checkpoint_minutes=1.0, stage1__epochs=1, stage2__epochs=0)
     _, trainer = train(recipe, split, tmp_path, clock=Ticking())
 
-    assert trainer.counters.serial == 3 + 1 + 1  # steps, the epoch's end, the stage's end
+    assert trainer.state.counters.serial == 3 + 1 + 1  # steps, the epoch's end, the stage's end
 
 
 def test_a_signal_sets_the_flag_and_a_second_one_interrupts():
