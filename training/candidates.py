@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from training.losses.logq import LogQ
 from training.proposals import Proposal, draw_unseen
 from training.samplers.base import Negatives, Sampler, SamplerData, SampleRequest, SamplerSettings
 
@@ -173,6 +174,11 @@ class CandidateSampler(Sampler):
     ) -> None:
         super().__init__(data, settings, generator)
         self._source = CandidateSource(data, settings, generator)
+
+    @classmethod
+    def logq_modes(cls, settings: SamplerSettings) -> tuple[LogQ, ...]:
+        """Return ``off`` alone: nobody knows how likely a chosen candidate was to be chosen."""
+        return ("off",)
 
     def log_q(self, item_nums: Tensor) -> Tensor:
         """Return the log probability under the proposal; the choice after it is not counted.

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
 
 from training.data import EncodedFeatures, Ragged, Split
 from training.item_init import svd_embeddings
 from training.losses import LOSSES
-from training.recipe import Recipe, StageSettings
-from training.samplers import SAMPLERS
+from training.objective import sampler_settings
+from training.recipe import Recipe, StageSettings, validated_settings
 from vizsla.contracts.features import DatasetManifest
 from vizsla.errors import ConfigError
 from vizsla.models import MODELS
@@ -114,7 +113,9 @@ def check_recipe(recipe: Recipe, split: Split) -> None:
         UnknownNameError: No such model, sampler or loss.
         ConfigError: A setting that it does not have.
     """
-    _check_settings("model_settings", MODELS.load(recipe.model).Config, model_config(recipe, split))
+    validated_settings(
+        "model_settings", MODELS.load(recipe.model).Config, model_config(recipe, split)
+    )
     for number, stage in enumerate(recipe.stages, start=1):
         name = f"stage{number}"
         LOSSES.load(stage.loss)
@@ -124,8 +125,7 @@ def check_recipe(recipe: Recipe, split: Split) -> None:
         if stage.epochs and not stage.negatives.n_negatives + stage.hard.n_negatives:
             raise ConfigError(f"{name} has no negatives: set {name}.negatives.n_negatives")
         for source, own in (("negatives", stage.negatives), ("hard", stage.hard)):
-            settings = SAMPLERS.load(own.sampler).Settings
-            _check_settings(f"{name}.{source}.options", settings, own.options)
+            sampler_settings(f"{name}.{source}", own)
 
 
 def _check_trained(name: str, stage: StageSettings, recipe: Recipe, split: Split) -> None:
@@ -138,15 +138,3 @@ def _check_trained(name: str, stage: StageSettings, recipe: Recipe, split: Split
         if not any(weight.startswith(prefix) for weight in names):
             known = ", ".join(sorted({weight.partition(".")[0] for weight in names}))
             raise ConfigError(f"{name}.trained: no weight begins with {prefix!r}: known: {known}")
-
-
-def _check_settings(name: str, settings: type[BaseModel], values: Mapping[str, Any]) -> None:
-    try:
-        settings.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([name, *map(str, first["loc"])])
-        if first["type"] != "extra_forbidden":
-            raise ConfigError(f"recipe setting {key!r}: {first['msg']}") from error
-        known = ", ".join(settings.model_fields) or "none"
-        raise ConfigError(f"unknown recipe setting {key!r}: known: {known}") from error

@@ -19,14 +19,21 @@ from training.losses.adversarial import AdversarialLoss, adversarial_loss
 from training.losses.base import LogitBatch, Loss
 from training.losses.logq import correct
 from training.plans import Moment
-from training.recipe import NegativeSettings, StageSettings
+from training.recipe import NegativeSettings, StageSettings, validated_settings
 from training.samplers import SAMPLERS
-from training.samplers.base import Factors, Negatives, Sampler, SamplerData, SampleRequest
+from training.samplers.base import (
+    Factors,
+    Negatives,
+    Sampler,
+    SamplerData,
+    SampleRequest,
+    SamplerSettings,
+)
 from vizsla.errors import ConfigError
 from vizsla.models.recommender.base import Matcher, UserState
 from vizsla.rng import torch_generator
 
-__all__ = ["NegativeSource", "Objective", "StepLoss", "build_sources"]
+__all__ = ["NegativeSource", "Objective", "StepLoss", "build_sources", "sampler_settings"]
 
 Head = Callable[[UserState, Tensor], Tensor]
 
@@ -55,13 +62,27 @@ def build_sources(settings: StageSettings, data: SamplerData, seed: int) -> list
     ]
 
 
+def sampler_settings(name: str, own: NegativeSettings) -> SamplerSettings:
+    """Validate the options of a source of negatives.
+
+    Raises:
+        UnknownNameError: No such sampler.
+        ConfigError: An option it does not have, or a logQ correction that it cannot give.
+    """
+    kind: type[Sampler] = SAMPLERS.load(own.sampler)
+    options = validated_settings(f"{name}.options", kind.Settings, own.options)
+    modes = kind.logq_modes(options)
+    if own.n_negatives and own.logq not in modes:
+        raise ConfigError(
+            f"{name}.logq: sampler {own.sampler!r} does not know the probabilities that "
+            f"{own.logq!r} needs: set it to {' or '.join(repr(mode) for mode in modes)}"
+        )
+    return options
+
+
 def _build_sampler(name: str, own: NegativeSettings, data: SamplerData, seed: int) -> Sampler:
     kind: type[Sampler] = SAMPLERS.load(own.sampler)
-    try:
-        options = kind.Settings.model_validate(own.options)
-    except ValueError as error:
-        raise ConfigError(f"{name}.options of sampler {own.sampler!r}: {error}") from error
-    return kind(data, options, torch_generator(seed, "sampler", name))
+    return kind(data, sampler_settings(name, own), torch_generator(seed, "sampler", name))
 
 
 @dataclass(frozen=True, slots=True)

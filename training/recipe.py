@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -28,6 +28,7 @@ __all__ = [
     "StageSettings",
     "load_recipe",
     "parse_assignments",
+    "validated_settings",
 ]
 
 
@@ -51,19 +52,6 @@ class NegativeSettings(_Settings):
     logq: LogQ = "off"
     score: Literal["two_sided", "deep"] = "two_sided"
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _logq_fits(self) -> NegativeSettings:
-        """Refuse corrections by probabilities that a sampler does not know."""
-        chooses = self.sampler in ("dns", "bns") and self.options.get("combiner") != "reweight"
-        if self.n_negatives and chooses and self.logq != "off":
-            raise ValueError(
-                f"{self.sampler} chooses among its draws with a probability that nobody knows: "
-                'set logq to "off" (bns with combiner = "reweight" may keep it)'
-            )
-        if self.n_negatives and self.sampler == "softmax" and self.logq == "all":
-            raise ValueError('softmax does not know how likely the positive is: logq = "negatives"')
-        return self
 
 
 class AdversarialSettings(_Settings):
@@ -300,6 +288,26 @@ def _validated(table: dict[str, Any]) -> Recipe:
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"unknown recipe setting {key!r}{_near(key)}") from error
         raise ConfigError(f"recipe setting {key!r}: {first['msg']}") from error
+
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def validated_settings(name: str, kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Validate the settings that a model or a sampler brings itself.
+
+    Raises:
+        ConfigError: An unknown one, or a wrong value; the message begins with ``name``.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([name, *map(str, first["loc"])])
+        if first["type"] != "extra_forbidden":
+            raise ConfigError(f"recipe setting {key!r}: {first['msg']}") from error
+        known = ", ".join(kind.model_fields) or "none"
+        raise ConfigError(f"unknown recipe setting {key!r}: known: {known}") from error
 
 
 def _near(key: str) -> str:

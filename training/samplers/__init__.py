@@ -13,7 +13,10 @@ SAMPLERS = Registry(
         "popularity": "training.samplers.popularity:PopularitySampler",
         "in-batch": "training.samplers.in_batch:InBatchSampler",
         "softmax": "training.samplers.softmax:SoftmaxSampler",
+        "aobpr": "training.samplers.aobpr:AdaptiveOversampler",
         "dns": "training.samplers.dns:DynamicSampler",
+        "ahns": "training.samplers.ahns:AdaptiveHardnessSampler",
+        "srns": "training.samplers.srns:SimplifiedRobustSampler",
         "bns": "training.samplers.bns:BayesianSampler",
     },
 )

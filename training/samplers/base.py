@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from training.data import Ragged, Split
+from training.losses.logq import LogQ
 from training.seen_items import SeenItems
 
 __all__ = [
@@ -46,23 +47,40 @@ class SamplerData:
         seen: The same rows, ready for lookups.
         item_counts: ``(N,)`` int64 training interactions of each item.
         seed: For choices made once when a sampler is built, such as a prior's held-out pairs.
+        user_codes: User feature to its ``(U,)`` int64 codes, 0 = unknown.
+        hidden: Held-out positives, for analysis alone: a sampler that reads them cheats.
     """
 
     train: Ragged
     seen: SeenItems
     item_counts: Tensor
     seed: int = 0
+    user_codes: Mapping[str, Tensor] = field(default_factory=dict)
+    hidden: SeenItems | None = None
 
     @classmethod
     def from_split(cls, split: Split, seed: int = 0) -> SamplerData:
         """Read the training part of a split."""
         counts = torch.from_numpy(split.item_counts())
-        return cls(split.train, SeenItems(split.train, split.n_items), counts, seed)
+        seen = SeenItems(split.train, split.n_items)
+        return cls(split.train, seen, counts, seed, _user_codes(split))
 
     @property
     def n_items(self) -> int:
         """Number of items N."""
         return len(self.item_counts)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users U."""
+        return len(self.train)
+
+
+def _user_codes(split: Split) -> dict[str, Tensor]:
+    features = split.user_features
+    if features is None:
+        return {}
+    return dict(zip(features.names, torch.from_numpy(features.codes).unbind(1), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +162,11 @@ class Sampler(ABC):
     ) -> None:
         self.data = data
         self.generator = generator
+
+    @classmethod
+    def logq_modes(cls, settings: SamplerSettings) -> tuple[LogQ, ...]:
+        """Return the corrections that make sense: those by probabilities that are known."""
+        return ("off", "negatives", "all")
 
     def state(self) -> dict[str, Tensor]:
         """Return all that changes while sampling, for a checkpoint."""

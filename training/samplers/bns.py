@@ -11,12 +11,20 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from training.candidates import Candidates, CandidateSampler, CandidateSettings, choose_smallest
+from training.candidates import CandidateSampler, CandidateSettings, choose_smallest
+from training.losses.logq import LogQ
 from training.priors import PRIORS, FalseNegativePrior
-from training.samplers.base import Negatives, SamplerData, SampleRequest
+from training.samplers.base import Negatives, SamplerData, SampleRequest, SamplerSettings
 from training.score_cdf import score_cdf
 
-__all__ = ["BayesianSampler", "BayesianSettings", "Judgement", "bayesian_negatives", "judge"]
+__all__ = [
+    "BayesianSampler",
+    "BayesianSettings",
+    "Judgement",
+    "bayesian_negatives",
+    "harmonic_mean",
+    "judge",
+]
 
 
 class Judgement(NamedTuple):
@@ -133,30 +141,65 @@ def _check(positive_scores: Tensor, tables: tuple[Tensor, Tensor, Tensor], weigh
         raise ValueError(f"weight must be at least 0, not {weight}")
 
 
+def harmonic_mean(info: Tensor, unbias: Tensor) -> Tensor:
+    """Return ``2 info unbias / (info + unbias)``, the trade-off that the paper's abstract names.
+
+    Example:
+        >>> harmonic_mean(torch.tensor([0.5]), torch.tensor([1.0]))
+        tensor([0.6667])
+    """
+    return 2.0 * info * unbias / (info + unbias).clamp(min=1e-12)
+
+
 class BayesianSettings(CandidateSettings):
     """Settings of ``bns``.
 
     Attributes:
         weight: ``lambda`` of the risk: larger prefers safe negatives over hard ones.
+        weight_step: How much ``lambda`` falls per epoch, down to ``min_weight``.
+        min_weight: Where it stops to fall.
+        warmup_epochs: Epochs in which the candidates are taken as drawn: scores are noise then.
         prior: How likely an unseen item is liked after all: ``item_item`` (calibrated,
-            personal), or ``popularity`` (the paper's).
+            personal), ``popularity`` (the paper's), ``group`` (popularity among users of the
+            same ``group``), ``constant``; ``oracle`` reads held-out positives and is refused
+            outside of analysis.
+        group: User feature of the ``group`` prior, such as ``occupation``.
+        constant: The ``constant`` prior.
         cdf: ``sampled`` ranks a candidate among ``n_references`` shared uniform items,
             ``exact`` among the whole catalogue.  The tiny popularity prior needs ``exact``.
         n_references: Reference items of the sampled function, refreshed each batch.
-        combiner: ``risk`` is the paper's rule; ``posterior`` takes the safest candidates
-            whatever their hardness; ``reweight`` keeps the candidates as drawn and gives
-            each its posterior as its weight, so that the logQ correction stays exact.
+        combiner: ``risk`` is the rule of the released code; ``harmonic`` maximises the harmonic
+            mean of informativeness and posterior, as the abstract says; ``posterior`` takes
+            the safest candidates whatever their hardness; ``reweight`` keeps the candidates as
+            drawn and gives each its posterior as its weight, so that the logQ correction
+            stays exact.
         strength: How much of the posterior ``reweight`` takes over, in [0, 1]: a weight is
             ``1 - strength * (1 - posterior)``.  The posterior of the hardest candidates is
             near 0 whatever their prior, which at full strength inflates their scores.
     """
 
     weight: float = Field(default=10.0, ge=0.0)
-    prior: Literal["item_item", "popularity"] = "item_item"
+    weight_step: float = Field(default=0.0, ge=0.0)
+    min_weight: float = Field(default=0.1, ge=0.0)
+    warmup_epochs: int = Field(default=0, ge=0)
+    prior: Literal["item_item", "popularity", "group", "constant", "oracle"] = "item_item"
+    group: str = ""
+    constant: float = Field(default=0.5, gt=0.0, lt=1.0)
     cdf: Literal["sampled", "exact"] = "sampled"
     n_references: int = Field(default=64, ge=1)
-    combiner: Literal["risk", "posterior", "reweight"] = "risk"
+    combiner: Literal["risk", "harmonic", "posterior", "reweight"] = "risk"
     strength: float = Field(default=1.0, ge=0.0, le=1.0)
+
+    def weight_at(self, epoch: int) -> float:
+        """Return ``lambda`` after some epochs.
+
+        Example:
+            >>> BayesianSettings(weight=10.0, weight_step=0.5).weight_at(4)
+            8.0
+        """
+        if not self.weight_step:
+            return self.weight
+        return max(self.weight - self.weight_step * epoch, min(self.min_weight, self.weight))
 
 
 class BayesianSampler(CandidateSampler):
@@ -169,14 +212,20 @@ class BayesianSampler(CandidateSampler):
     ) -> None:
         super().__init__(data, settings, generator)
         self.settings = settings
-        self.prior: FalseNegativePrior = PRIORS.load(settings.prior)(data)
+        self.prior: FalseNegativePrior = PRIORS.load(settings.prior)(data, settings)
+
+    @classmethod
+    def logq_modes(cls, settings: SamplerSettings) -> tuple[LogQ, ...]:
+        """Return all where candidates are kept as drawn, otherwise ``off`` alone."""
+        own = isinstance(settings, BayesianSettings) and settings.combiner == "reweight"
+        return ("off", "negatives", "all") if own else ("off",)
 
     @torch.no_grad()
     def sample(self, request: SampleRequest, n_negatives: int) -> Negatives:
         """Draw candidates, judge them, and keep the best ``n_negatives``."""
         candidates = self._source.draw(request, n_negatives)
-        judgement = self._judge(request, candidates)
-        cost = self._cost(judgement)
+        judgement = self.judge(request, candidates.item_nums, candidates.scores)
+        cost = self._cost(judgement, request.epoch)
         negatives, columns = choose_smallest(candidates, cost, n_negatives)
         unbias = judgement.unbias.gather(1, columns)
         n_used = negatives.weight.sum().clamp(min=1.0)
@@ -188,13 +237,15 @@ class BayesianSampler(CandidateSampler):
         weight = negatives.weight * (1.0 - self.settings.strength * (1.0 - unbias))
         return Negatives(negatives.item_nums, negatives.log_q, weight, negatives.stats)
 
-    def _judge(self, request: SampleRequest, candidates: Candidates) -> Judgement:
+    @torch.no_grad()
+    def judge(self, request: SampleRequest, item_nums: Tensor, scores: Tensor) -> Judgement:
+        """Judge ``(P, C)`` unseen items with their scores."""
         return judge(
             request.score(request.positives[:, None])[:, 0],
-            candidates.scores,
-            self._cdf(request, candidates.scores),
-            self.prior(request.users, candidates.item_nums),
-            weight=self.settings.weight,
+            scores,
+            self._cdf(request, scores),
+            self.prior(request.users, item_nums),
+            weight=self.settings.weight_at(request.epoch),
         )
 
     def _cdf(self, request: SampleRequest, scores: Tensor) -> Tensor:
@@ -206,9 +257,10 @@ class BayesianSampler(CandidateSampler):
         unseen = ~self.data.seen.contains_shared(request.users, references)
         return score_cdf(scores, request.score(references), unseen)
 
-    def _cost(self, judgement: Judgement) -> Tensor:
-        if self.settings.combiner == "risk":
-            return judgement.risk
-        if self.settings.combiner == "posterior":
-            return -judgement.unbias
-        return torch.arange(judgement.risk.shape[1]).float().expand_as(judgement.risk)
+    def _cost(self, judgement: Judgement, epoch: int) -> Tensor:
+        combiner = self.settings.combiner
+        if combiner == "reweight" or epoch < self.settings.warmup_epochs:
+            return torch.arange(judgement.risk.shape[1]).float().expand_as(judgement.risk)
+        if combiner == "harmonic":
+            return -harmonic_mean(judgement.info, judgement.unbias)
+        return judgement.risk if combiner == "risk" else -judgement.unbias

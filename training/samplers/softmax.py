@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 
 from training.candidates import CandidateSampler, CandidateSettings
+from training.losses.logq import LogQ
 from training.samplers.base import Negatives, SamplerData, SampleRequest, SamplerSettings
 
 __all__ = ["SoftmaxSampler", "SoftmaxSettings"]
@@ -46,6 +47,11 @@ class SoftmaxSampler(CandidateSampler):
             proposal="softmax", candidates_per_negative=1, **settings.model_dump()
         )
         super().__init__(data, drawn, generator)
+
+    @classmethod
+    def logq_modes(cls, settings: SamplerSettings) -> tuple[LogQ, ...]:
+        """Return all but ``all``: how likely the positive was is not known."""
+        return ("off", "negatives")
 
     @torch.no_grad()
     def sample(self, request: SampleRequest, n_negatives: int) -> Negatives:

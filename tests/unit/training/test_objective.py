@@ -7,8 +7,9 @@ import torch
 
 from training.batches import BatchPlan, BatchSettings
 from training.model import new_matcher
-from training.objective import Objective, build_sources
+from training.objective import Objective, build_sources, sampler_settings
 from training.plans import Moment
+from training.recipe import NegativeSettings
 from training.samplers.base import SamplerData
 from vizsla.errors import ConfigError, UnknownNameError
 
@@ -90,8 +91,30 @@ def test_unknown_names_and_options_are_refused(make):
     """Before anything is trained."""
     with pytest.raises(UnknownNameError, match="unknown sampler"):
         make(negatives__sampler="unifrom")
-    with pytest.raises(ConfigError, match="options of sampler 'uniform'"):
+    with pytest.raises(ConfigError, match=r"unknown recipe setting 'negatives\.options\.shard'"):
         make(negatives__options={"shard": True})
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options", "logq", "message"),
+    [
+        ("bns", {}, "negatives", "set it to 'off'"),
+        ("ahns", {}, "all", "set it to 'off'"),
+        ("softmax", {}, "all", "set it to 'off' or 'negatives'"),
+    ],
+)
+def test_corrections_by_unknown_probabilities_are_refused(sampler, options, logq, message):
+    """A sampler that chooses among its draws does not know how likely each choice was."""
+    own = NegativeSettings(sampler=sampler, options=options, logq=logq, n_negatives=2)
+    with pytest.raises(ConfigError, match=message):
+        sampler_settings("stage2.hard", own)
+
+
+def test_reweighted_candidates_keep_their_correction():
+    """Nothing is chosen, so every draw's probability is known."""
+    own = NegativeSettings(sampler="bns", options={"combiner": "reweight"}, logq="negatives")
+
+    assert sampler_settings("stage2.hard", own).combiner == "reweight"
 
 
 @pytest.mark.parametrize("sampler", ["uniform", "dns"])

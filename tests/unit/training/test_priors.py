@@ -1,13 +1,16 @@
 """Priors of a false negative."""
 
 import numpy as np
+import pytest
 import torch
 
 from training.data import Ragged
 from training.item_item import CalibratedItemItemPrior, _cosine, item_similarity
 from training.priors import PRIORS, PopularityPrior
 from training.samplers.base import SamplerData
+from training.samplers.bns import BayesianSettings
 from training.seen_items import SeenItems
+from vizsla.errors import ConfigError
 from vizsla.testing.planted import planted
 
 
@@ -22,7 +25,9 @@ def planted_prior():
 def test_popularity_is_the_share_of_interactions():
     """Item 0 has 2 of 3 interactions; an item never seen still has a positive probability."""
     train = Ragged.from_lists([[0, 1], [0]])
-    prior = PopularityPrior(SamplerData(train, SeenItems(train, 3), torch.tensor([2, 1, 0])))
+    prior = PopularityPrior(
+        SamplerData(train, SeenItems(train, 3), torch.tensor([2, 1, 0])), BayesianSettings()
+    )
     found = prior(torch.tensor([0]), torch.tensor([[0, 1, 2]]))[0]
 
     assert torch.allclose(found[:2], torch.tensor([2 / 3, 1 / 3]))
@@ -70,13 +75,49 @@ def item_similarity_input():
     return sp.csr_matrix(np.array(rows, np.float32))
 
 
-def test_every_prior_is_between_zero_and_one():
-    """All registered priors are callable on the same request and return probabilities."""
+def small_data(**more):
     train = Ragged.from_lists([[0, 1, 2], [1, 2, 3], [0, 3]])
     counts = torch.bincount(torch.from_numpy(train.values), minlength=5)
-    data = SamplerData(train, SeenItems(train, 5), counts)
+    return SamplerData(train, SeenItems(train, 5), counts, **more)
+
+
+def ask(name, data, **settings):
+    users, items = torch.tensor([0, 2]), torch.tensor([[3, 4], [1, 2]])
+    return PRIORS.load(name)(data, BayesianSettings(prior=name, **settings))(users, items)
+
+
+def test_every_prior_is_a_probability():
+    """All registered priors are callable on the same request and return probabilities."""
+    hidden = SeenItems(Ragged.from_lists([[4], [], [2]]), 5)
+    data = small_data(user_codes={"job": torch.tensor([1, 1, 0])}, hidden=hidden)
     for name in PRIORS:
-        found = PRIORS.load(name)(data)(torch.tensor([0, 2]), torch.tensor([[3, 4], [1, 2]]))
+        found = ask(name, data, group="job")
         assert found.shape == (2, 2)
         assert found.dtype == torch.float32
-        assert ((found > 0) & (found < 1)).all()
+        assert ((found >= 0) & (found <= 1)).all()
+        assert name == "oracle" or ((found > 0) & (found < 1)).all()
+
+
+def test_a_groups_prior_counts_its_users_alone():
+    """Users 0 and 1 share a group of 6 interactions; item 3 has 1 of them, item 4 none."""
+    found = ask("group", small_data(user_codes={"job": torch.tensor([1, 1, 0])}), group="job")
+
+    assert torch.allclose(found, torch.tensor([[1 / 6, 0.0], [0.0, 0.0]]), atol=1e-6)
+
+
+def test_the_oracle_knows_what_was_held_out():
+    """Probability 1 for a held-out positive, 0 for anything else."""
+    hidden = SeenItems(Ragged.from_lists([[4], [], [2]]), 5)
+
+    assert ask("oracle", small_data(hidden=hidden)).tolist() == [[0.0, 1.0], [0.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("oracle", "for analysis in benches only"), ("group", "no user feature 'age': known: job")],
+)
+def test_priors_that_lack_their_data_are_refused(name, message):
+    """Ordinary training has no held-out positives to look at."""
+    data = small_data(user_codes={"job": torch.tensor([1, 1, 0])})
+    with pytest.raises(ConfigError, match=message):
+        ask(name, data, group="age")
