@@ -33,7 +33,14 @@ from vizsla.errors import ConfigError
 from vizsla.models.recommender.base import Matcher, UserState
 from vizsla.rng import torch_generator
 
-__all__ = ["NegativeSource", "Objective", "StepLoss", "build_sources", "sampler_settings"]
+__all__ = [
+    "NegativeSource",
+    "Objective",
+    "StepLoss",
+    "build_sampler",
+    "build_sources",
+    "sampler_settings",
+]
 
 Head = Callable[[UserState, Tensor], Tensor]
 
@@ -56,7 +63,7 @@ def build_sources(settings: StageSettings, data: SamplerData, seed: int) -> list
     """
     wanted = {"negatives": settings.negatives, "hard": settings.hard}
     return [
-        NegativeSource(name, own, _build_sampler(name, own, data, seed))
+        NegativeSource(name, own, build_sampler(name, own, data, seed))
         for name, own in wanted.items()
         if own.n_negatives
     ]
@@ -80,7 +87,8 @@ def sampler_settings(name: str, own: NegativeSettings) -> SamplerSettings:
     return options
 
 
-def _build_sampler(name: str, own: NegativeSettings, data: SamplerData, seed: int) -> Sampler:
+def build_sampler(name: str, own: NegativeSettings, data: SamplerData, seed: int) -> Sampler:
+    """Build one sampler with its own generator; raises as ``sampler_settings`` does."""
     kind: type[Sampler] = SAMPLERS.load(own.sampler)
     return kind(data, sampler_settings(name, own), torch_generator(seed, "sampler", name))
 

@@ -5,7 +5,7 @@ Shapes: **P** positives of a batch, **S** negatives, **N** items.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -113,15 +113,19 @@ def draw_unseen(
     rules = _Rules(seen, users, distinct)
     items = proposal.draw((len(users), count), generator)
     bad, n_redraws = rules.broken(items), 0
+    rows = bad.any(dim=1).nonzero()[:, 0]
     for _ in range(MAX_REDRAWS):
-        n_bad = int(bad.sum())
-        if not n_bad:
+        if not len(rows):
             break
+        own, own_bad = items[rows], bad[rows]
+        n_bad = int(own_bad.sum())
         n_redraws += n_bad
-        items[bad] = proposal.draw((n_bad,), generator)
-        bad = rules.broken(items)
+        own[own_bad] = proposal.draw((n_bad,), generator)
+        own_bad = replace(rules, users=users[rows]).broken(own)
+        items[rows], bad[rows] = own, own_bad
+        rows = rows[own_bad.any(dim=1)]
     valid = torch.ones_like(bad)
-    for row in bad.any(dim=1).nonzero()[:, 0].tolist():
+    for row in rows.tolist():
         weights = proposal.weights.clone()
         weights[seen.items(int(users[row]))] = 0.0
         valid[row] = _fill_row(items[row], bad[row], weights, generator, distinct=distinct)

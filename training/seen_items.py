@@ -13,12 +13,15 @@ from training.data import Ragged
 
 __all__ = ["SeenItems"]
 
+MAX_TABLE_BYTES = 64_000_000
+"""Up to this size every pair has a byte, and a lookup is a gather."""
+
 
 class SeenItems:
     """The training items of every user as sorted keys ``user * N + item``.
 
-    A pair is looked up by binary search; a list of items shared by the whole batch
-    is checked by walking the users' own rows, which is cheaper.
+    A pair is looked up by binary search, or in a table where that is small; a list of items
+    shared by the whole batch is checked by walking the users' own rows, which is cheaper.
 
     Args:
         rows: U rows of item numbers; repeats within a row count once.
@@ -39,6 +42,10 @@ class SeenItems:
         self.n_items = n_items
         self.keys = torch.from_numpy(keys)
         self.offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+        self._table: Tensor | None = None
+        if len(rows) * n_items <= MAX_TABLE_BYTES:
+            self._table = torch.zeros(len(rows) * n_items, dtype=torch.bool)
+            self._table[self.keys] = True
 
     def items(self, user: int) -> Tensor:
         """Return the distinct items of one user, ascending, int64."""
@@ -53,6 +60,8 @@ class SeenItems:
             item_nums: ``(P, S)`` int64.
         """
         wanted = users[:, None] * self.n_items + item_nums
+        if self._table is not None:
+            return self._table[wanted]
         if not len(self.keys):
             return torch.zeros_like(wanted, dtype=torch.bool)
         places = torch.searchsorted(self.keys, wanted).clamp_(max=len(self.keys) - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vizsla.registry import Registry
 
-__all__ = ["MODELS"]
+__all__ = ["BACKBONES", "MODELS"]
 
 MODELS = Registry(
     "model",
@@ -16,3 +16,12 @@ MODELS = Registry(
     },
 )
 """Matchers by name; a new one is a file and one line here."""
+
+BACKBONES = Registry(
+    "backbone",
+    {
+        "mf": "vizsla.models.recommender.mf:MatrixFactorisation",
+        "lightgcn": "vizsla.models.recommender.lightgcn:LightGcn",
+    },
+)
+"""Models of collaborative filtering that samplers and losses are compared on."""
