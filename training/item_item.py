@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from training.baselines.base import keep_largest
 from training.data import Ragged
 from training.isotonic import Calibration, calibrate
+from training.prior_table import ScoredPairs, build_table
 from training.samplers.base import SamplerData
 from vizsla.rng import numpy_generator
 
@@ -26,6 +26,8 @@ MAX_NEIGHBORS = 100
 MAX_CALIBRATION_PAIRS = 20_000_000
 EASE_MAX_ITEMS = 4_000
 EASE_REG = 200.0
+BLOCK_ENTRIES = 10_000_000
+"""Entries of the similarity matrix that may be computed at once, however few are kept."""
 
 
 class CalibratedItemItemPrior:
@@ -37,12 +39,17 @@ class CalibratedItemItemPrior:
     right, which matters more than the formula that uses it.  It partly distils the
     item-item model into the one being trained.
 
+    Everything is computed when it is built: the probability of every pair, or of the
+    likeliest unseen items of every user where that were too many (the others then have
+    the user's mean), so that a call is a lookup.
+
     Args:
         data: The training data; its seed chooses the held-out pairs.
 
     Complexity:
-        A call multiplies the rows of the batch's users with a sparse matrix (at most
-        ``MAX_NEIGHBORS`` neighbours per item; dense EASE up to ``EASE_MAX_ITEMS`` items).
+        The item-item model has at most ``MAX_NEIGHBORS`` neighbours per item (dense EASE up
+        to ``EASE_MAX_ITEMS`` items).  The table of pairs takes 200 MB at most
+        (``training.prior_table``); building it takes a few copies of 20 million pairs.
     """
 
     def __init__(self, data: SamplerData) -> None:
@@ -51,18 +58,21 @@ class CalibratedItemItemPrior:
         self._fitted = pairs.fitted
         self._similarity = item_similarity(pairs.fitted)
         self.calibration = self._calibrate(pairs.held_out, generator)
+        seen = sp.csr_matrix(pairs.fitted + pairs.held_out)
+        self.table = build_table(ScoredPairs(self._product, self.calibration, seen))
 
     def __call__(self, users: Tensor, item_nums: Tensor) -> Tensor:
-        """Return ``(P, C)`` float32 probabilities for ``(P,)`` users and ``(P, C)`` items."""
-        own_users, user_of = torch.unique(users, return_inverse=True)
-        scores = self.scores(own_users.numpy())[user_of.numpy()[:, None], item_nums.numpy()]
-        return torch.from_numpy(self.calibration(scores))
+        """Return ``(P, C)`` float32 probabilities for ``(P,)`` users and ``(P, C)`` unseen items."""
+        return self.table(users, item_nums)
 
     def scores(self, users: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return ``(len(users), N)`` item-item scores, not yet calibrated."""
-        product = self._fitted[users] @ self._similarity
-        dense = product.toarray() if sp.issparse(product) else product
+        product = self._product(users)
+        dense = product if isinstance(product, np.ndarray) else product.toarray()
         return np.ascontiguousarray(dense, np.float32)
+
+    def _product(self, users: NDArray[np.int64]) -> NDArray[np.float32] | sp.csr_matrix:
+        return self._fitted[users] @ self._similarity
 
     def _calibrate(self, held_out: sp.csr_matrix, generator: np.random.Generator) -> Calibration:
         users = np.flatnonzero(np.diff(held_out.indptr))
@@ -117,7 +127,8 @@ def _ease(pairs: sp.csr_matrix) -> NDArray[np.float32]:
     return weights
 
 
-def _cosine(pairs: sp.csr_matrix, block: int = 2_000) -> sp.csr_matrix:
+def _cosine(pairs: sp.csr_matrix) -> sp.csr_matrix:
+    block = max(1, BLOCK_ENTRIES // pairs.shape[1])
     norms = np.sqrt(np.asarray(pairs.sum(axis=0)).ravel())
     unit = sp.csr_array(pairs @ sp.diags(1.0 / np.maximum(norms, 1.0)), dtype=np.float32)
     by_item = sp.csr_array(unit.T)

@@ -5,8 +5,11 @@ Shapes: **P** positives of a batch, **S** negatives, **U** users, **N** items.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from training.data import Ragged
@@ -20,12 +23,15 @@ MAX_TABLE_BYTES = 64_000_000
 class SeenItems:
     """The training items of every user as sorted keys ``user * N + item``.
 
-    A pair is looked up by binary search, or in a table where that is small; a list of items
-    shared by the whole batch is checked by walking the users' own rows, which is cheaper.
+    Where a byte per pair is affordable a lookup is a gather.  Elsewhere a pair is looked up by
+    binary search, and a list of items shared by the whole batch by walking the rows of its
+    users, or those of its items where that is shorter (few items): the pairs are kept in both
+    orders, at 8 bytes each.
 
     Args:
         rows: U rows of item numbers; repeats within a row count once.
         n_items: Number of items N.
+        max_table_bytes: Largest table, one byte per pair.
 
     Example:
         >>> seen = SeenItems(Ragged.from_lists([[1, 3], [0]]), n_items=4)
@@ -35,17 +41,22 @@ class SeenItems:
         [[True, False], [False, True]]
     """
 
-    def __init__(self, rows: Ragged, n_items: int) -> None:
+    def __init__(
+        self, rows: Ragged, n_items: int, *, max_table_bytes: int = MAX_TABLE_BYTES
+    ) -> None:
         users = np.repeat(np.arange(len(rows), dtype=np.int64), rows.lengths)
         keys = np.unique(users * n_items + rows.values)
-        counts = np.bincount(keys // n_items, minlength=len(rows))
         self.n_items = n_items
+        self._by_user = _Groups.of(keys // n_items, keys % n_items, len(rows))
+        order = np.argsort(keys % n_items, kind="stable")
+        self._by_item = _Groups.of((keys % n_items)[order], (keys // n_items)[order], n_items)
         self.keys = torch.from_numpy(keys)
-        self.offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+        self.offsets = self._by_user.offsets
         self._table: Tensor | None = None
-        if len(rows) * n_items <= MAX_TABLE_BYTES:
+        if len(rows) * n_items <= max_table_bytes:
             self._table = torch.zeros(len(rows) * n_items, dtype=torch.bool)
             self._table[self.keys] = True
+            self._table = self._table.view(len(rows), n_items)
 
     def items(self, user: int) -> Tensor:
         """Return the distinct items of one user, ascending, int64."""
@@ -61,7 +72,7 @@ class SeenItems:
         """
         wanted = users[:, None] * self.n_items + item_nums
         if self._table is not None:
-            return self._table[wanted]
+            return torch.index_select(self._table.view(-1), 0, wanted.flatten()).view_as(wanted)
         if not len(self.keys):
             return torch.zeros_like(wanted, dtype=torch.bool)
         places = torch.searchsorted(self.keys, wanted).clamp_(max=len(self.keys) - 1)
@@ -74,21 +85,42 @@ class SeenItems:
             users: ``(P,)`` int64, repeats welcome.
             item_nums: ``(S,)`` int64, repeats welcome.
         """
+        if self._table is not None:
+            return self._table.index_select(0, users).index_select(1, item_nums)
         own_users, user_of = torch.unique(users, return_inverse=True)
+        if self._by_item.size(item_nums) < self._by_user.size(own_users):
+            found = self._by_item.hold(item_nums, own_users).T
+            return found.contiguous().index_select(0, user_of)
         own_items, item_of = torch.unique(item_nums, return_inverse=True)
-        column = torch.full((self.n_items,), -1, dtype=torch.int64)
-        column[own_items] = torch.arange(len(own_items))
-        rows, items = self._rows(own_users)
-        hit = column[items] >= 0
-        found = torch.zeros(len(own_users), len(own_items), dtype=torch.bool)
-        found[rows[hit], column[items[hit]]] = True
-        return found[user_of][:, item_of]
+        found = self._by_user.hold(own_users, own_items)
+        return found.index_select(0, user_of).index_select(1, item_of)
 
-    def _rows(self, users: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the row in ``users`` and the item of all pairs of these users."""
-        starts, ends = self.offsets[users], self.offsets[users + 1]
-        lengths = ends - starts
-        rows = torch.repeat_interleave(torch.arange(len(users)), lengths)
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Pairs ordered by one side: group ``g`` has ``members[offsets[g]:offsets[g + 1]]``."""
+
+    offsets: Tensor
+    members: Tensor
+
+    @classmethod
+    def of(cls, group_of: NDArray[np.int64], members: NDArray[np.int64], n_groups: int) -> _Groups:
+        rows = Ragged.from_groups(group_of, members, n_groups)
+        return cls(torch.from_numpy(rows.offsets), torch.from_numpy(rows.values))
+
+    def size(self, groups: Tensor) -> int:
+        """Return how many pairs these groups have."""
+        return int((self.offsets[groups + 1] - self.offsets[groups]).sum())
+
+    def hold(self, groups: Tensor, wanted: Tensor) -> Tensor:
+        """Return ``(len(groups), len(wanted))`` bool; ``wanted`` is ascending and distinct."""
+        starts = self.offsets[groups]
+        lengths = self.offsets[groups + 1] - starts
+        rows = torch.repeat_interleave(torch.arange(len(groups)), lengths)
         before = torch.cumsum(lengths, 0) - lengths
-        places = torch.arange(len(rows)) - before[rows] + starts[rows]
-        return rows, self.keys[places] % self.n_items
+        members = self.members[torch.arange(len(rows)) + (starts - before)[rows]]
+        places = torch.searchsorted(wanted, members).clamp_(max=len(wanted) - 1)
+        hit = wanted[places] == members
+        found = torch.zeros(len(groups), len(wanted), dtype=torch.bool)
+        found[rows[hit], places[hit]] = True
+        return found

@@ -1,6 +1,7 @@
 """Which items a user has."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, strategies as st
 
@@ -10,16 +11,29 @@ from training.seen_items import SeenItems
 ROWS = st.lists(st.lists(st.integers(0, 9), max_size=12), min_size=1, max_size=6)
 
 
+@pytest.mark.parametrize("max_table_bytes", [0, 1_000])
 @given(ROWS, st.lists(st.integers(0, 9), min_size=1, max_size=8))
-def test_both_lookups_agree_with_sets(rows, items):
+def test_both_lookups_agree_with_sets(max_table_bytes, rows, items):
     """Own and shared lookups say what Python sets say, repeats and empty rows included."""
-    seen = SeenItems(Ragged.from_lists(rows), 10)
+    seen = SeenItems(Ragged.from_lists(rows), 10, max_table_bytes=max_table_bytes)
     users = torch.arange(len(rows))
     wanted = torch.tensor(items)
     expected = [[item in row for item in items] for row in rows]
 
     assert seen.contains_shared(users, wanted).tolist() == expected
     assert seen.contains(users, wanted.expand(len(rows), -1)).tolist() == expected
+
+
+@pytest.mark.parametrize("max_table_bytes", [0, 1_000])
+@given(ROWS, st.lists(st.integers(0, 5), max_size=4), st.lists(st.integers(0, 9), max_size=4))
+def test_few_users_and_few_items_are_looked_up_alike(max_table_bytes, rows, users, items):
+    """Whichever side is walked, in any order, with repeats and with none at all."""
+    seen = SeenItems(Ragged.from_lists(rows), 10, max_table_bytes=max_table_bytes)
+    users = [user for user in users if user < len(rows)]
+    wanted = torch.tensor(items, dtype=torch.int64)
+    found = seen.contains_shared(torch.tensor(users, dtype=torch.int64), wanted)
+
+    assert found.tolist() == [[item in rows[user] for item in items] for user in users]
 
 
 def test_a_users_items_are_distinct_and_sorted():
