@@ -36,6 +36,7 @@ class Proposal:
         self.weights = exact
         self.log_q = torch.log(exact / exact.sum()).float()
         self._cumulative = torch.cumsum(exact, 0)
+        self._is_uniform = bool((exact == exact[0]).all())
 
     @classmethod
     def uniform(cls, n_items: int) -> Proposal:
@@ -50,6 +51,8 @@ class Proposal:
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         """Draw int64 item numbers of any shape."""
+        if self._is_uniform:
+            return torch.randint(len(self.weights), shape, generator=generator)
         points = torch.rand(shape, generator=generator, dtype=torch.float64)
         points *= self._cumulative[-1]
         # right=True: an item of weight zero is an empty interval and is stepped over

@@ -6,7 +6,7 @@ Shapes: **P** pairs of a batch, **S** negatives, **U** users, **N** items, **H**
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -33,12 +33,19 @@ class SamplingQuality:
         info: Mean informativeness ``1 - sigmoid(x_i - x_j)``, the size of the pairwise gradient.
         signed_info: Mean informativeness that counts against where the negative is false.
         sample_ms: Milliseconds of sampling per batch.
+        certified_tnr: Share of certified dislikes among the negatives of which it is known
+            whether they are liked; None where nothing is certified or none was drawn.
     """
 
     tnr: float
     info: float
     signed_info: float
     sample_ms: float
+    certified_tnr: float | None = None
+
+    def figures(self) -> dict[str, float]:
+        """Return what is known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class QualityMeter:
@@ -46,11 +53,12 @@ class QualityMeter:
 
     Args:
         hidden: Held-out positives; a negative among them is false.
+        certified: Certified dislikes.
     """
 
-    def __init__(self, hidden: SeenItems) -> None:
-        self._hidden = hidden
-        self._sums = torch.zeros(4, dtype=torch.float64)
+    def __init__(self, hidden: SeenItems, certified: SeenItems | None = None) -> None:
+        self._hidden, self._certified = hidden, certified
+        self._sums = torch.zeros(5, dtype=torch.float64)
         self._seconds, self._n_batches = 0.0, 0
 
     def __call__(self, request: SampleRequest, drawn: Negatives, seconds: float) -> None:
@@ -61,17 +69,24 @@ class QualityMeter:
         positive = request.score(request.positives[:, None])
         info = torch.sigmoid(request.score(items) - positive) * used
         signed = torch.where(false, -info, info)
-        self._sums += torch.stack([x.double().sum() for x in (used, false, info, signed)])
+        disliked = torch.zeros_like(used)
+        if self._certified is not None:
+            disliked = self._certified.contains(request.users, items) & used
+        parts = (used, false, info, signed, disliked)
+        self._sums += torch.stack([part.double().sum() for part in parts])
         self._seconds, self._n_batches = self._seconds + seconds, self._n_batches + 1
 
     def take(self) -> SamplingQuality:
         """Return the means since the last call, and begin again."""
-        n_used, n_false, info, signed = (self._sums / self._sums[0].clamp(min=1.0)).tolist()
+        means = (self._sums / self._sums[0].clamp(min=1.0)).tolist()
+        n_used, n_false, info, signed, disliked = means
+        judged = disliked + n_false if self._certified is not None else 0.0
         found = SamplingQuality(
             tnr=1.0 - n_false if n_used else 1.0,
             info=info,
             signed_info=signed,
             sample_ms=1000.0 * self._seconds / max(self._n_batches, 1),
+            certified_tnr=disliked / judged if judged else None,
         )
         self._sums.zero_()
         self._seconds, self._n_batches = 0.0, 0

@@ -175,7 +175,7 @@ class Table:
     arms: tuple[str, ...]
     seeds: int = 5
     epochs: int = 100
-    batch_size: int = 1024
+    batch_size: int = 2048
     every: int = 5
 
 

@@ -97,6 +97,11 @@ def _random_test(data: Dataset) -> Dataset:
     return replace(data, manifest=manifest, interactions=events.with_columns(part))
 
 
+def _unordered(data: Dataset) -> Dataset:
+    """Forget when things happened: a random split has no before and after."""
+    return replace(data, manifest=data.manifest.model_copy(update={"order": "none"}))
+
+
 _RANDOM_80_20 = SplitSpec(method="user_ratio", test_ratio=0.2)
 _BOTH = ("rating", RANDOM)
 
@@ -108,7 +113,7 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "yahoo-r3-random": Protocol(
         "yahoo-r3", SplitSpec(method="given", event_types=_BOTH), _random_test, certified=True
     ),
-    "ml-1m": Protocol("ml-1m", _RANDOM_80_20),
+    "ml-1m": Protocol("ml-1m", _RANDOM_80_20, _unordered),
 }
 """Name of a table to its data."""
 
@@ -167,6 +172,6 @@ def _user_codes(protocol: Protocol, split: Split, resolve: Resolve) -> dict[str,
     shifted = users.with_columns((pl.col("user_id").cast(pl.Int64) - 1).cast(pl.String))
     own = pl.DataFrame({"user_id": split.users.ids()}).join(shifted, on="user_id", how="left")
     return {
-        name: torch.from_numpy(own[name].rank("dense").fill_null(0).cast(pl.Int64).to_numpy())
+        name: torch.tensor(own[name].rank("dense").fill_null(0).cast(pl.Int64).to_list())
         for name in names
     }

@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from training.bench.pool import Job, run_jobs
 from training.evaluation.markdown import table
 from training.provenance import Provenance
-from vizsla.cli_output import format_cell, print_table, say
+from vizsla.cli_output import format_cell, print_table, progress, say
 from vizsla.errors import CorruptArtifactError, UsageError, VizslaError
 from vizsla.files import write_text
 
@@ -129,6 +130,19 @@ class BenchFile:
         self.result.rows += made
         self._write()
         return made
+
+    def steps(self, jobs: Mapping[str, Job], workers: int) -> None:
+        """Do the steps that the file lacks, some at a time; each is written as it ends."""
+        done = {row["step"] for row in self.result.rows}
+        missing = {name: job for name, job in jobs.items() if name not in done}
+        if len(missing) < len(jobs):
+            say(f"{len(jobs) - len(missing)} of {len(jobs)} steps are already in {self.path}")
+        with progress(self.result.name, total=len(missing), unit="runs") as bar:
+            for name, rows in run_jobs(missing, workers):
+                self.result.rows += [{"step": name, **row} for row in rows]
+                self._write()
+                bar.advance(1)
+                bar.note(name)
 
     def finish(self, targets: Sequence[Target], columns: Sequence[str]) -> BenchResult:
         """Write the targets too, and beside the file a table of these columns, ``.md``."""

@@ -1,0 +1,241 @@
+"""``vizsla bench training --preset bns``: every negative sampler on the papers' backbones.
+
+Two steps.  A *selection* run per arm trains on nine tenths of the training part and finds the
+epoch with the best NDCG@20 on the rest; *runs*, one per seed, train on all of it and are
+reported at the last epoch and at that one.  Nothing is ever chosen on test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.backbone_trainer import BackboneTrainer, backbone_figures
+from training.baselines import BASELINES
+from training.baselines.base import Baseline, baseline_top_k, recommendation_histories
+from training.bench.bns_arms import ARMS, TABLES, Arm, Table
+from training.bench.bns_data import StudyData, study_data
+from training.bench.bns_report import METRICS, QUALITY, bns_targets, summarise
+from training.bench.form import BenchFile, Row, Target
+from training.bench.reference import ReferenceRule, train_reference
+from training.data import EvalCases, Split
+from training.metrics import evaluate_ranking
+from training.samplers.base import SamplerData
+from training.sampling_quality import QualityMeter
+from training.trainer import RunOptions
+from training.validation import PerQuery
+from vizsla.datasets import resolve
+from vizsla.models.recommender.backbones import Backbone, BackboneConfig
+from vizsla.models.recommender.mf import MatrixFactorisation
+from vizsla.rng import derive_seed
+
+__all__ = ["KS", "BnsPlan", "run_arm", "run_bns"]
+
+KS = (5, 10, 20)
+Floats = NDArray[np.float64]
+CHOSEN_BY = "ndcg_at_20"
+
+
+@dataclass(frozen=True, slots=True)
+class BnsPlan:
+    """What to run.
+
+    Attributes:
+        datasets: Names in ``TABLES``.
+        arms: Arms to run, of those that a table has; empty for all.
+        seeds: Seeds per arm; 0 for the table's own number.
+        epochs: Epochs of all runs; 0 for the table's own number.
+        home: Where datasets are.
+        workers: Processes, one torch thread each.
+    """
+
+    datasets: tuple[str, ...]
+    home: Path
+    arms: tuple[str, ...] = ()
+    seeds: int = 0
+    epochs: int = 0
+    workers: int = 1
+
+    def table(self, dataset: str) -> Table:
+        """Return a dataset's part, as far as it is wanted."""
+        own = TABLES[dataset]
+        return Table(
+            tuple(arm for arm in own.arms if not self.arms or arm in self.arms),
+            self.seeds or own.seeds,
+            self.epochs or own.epochs,
+            own.batch_size,
+            own.every,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run in a process of its own."""
+
+    dataset: str
+    arm: str
+    seed: int
+    table: Table
+    home: Path
+    chosen_epoch: int | None = None
+
+    @property
+    def is_selection(self) -> bool:
+        """Whether it looks at validation, to choose an epoch."""
+        return self.chosen_epoch is None
+
+    def __call__(self) -> list[Row]:
+        """Train and look."""
+        data = study_data(self.dataset, lambda name: resolve(name, self.home))
+        return [run_arm(self, data)]
+
+
+def run_bns(plan: BnsPlan, file: BenchFile) -> list[Target]:
+    """Run all selections, then all runs, and summarise; a killed bench goes on.
+
+    Returns:
+        The figures asked for, met or not.
+    """
+    tables = {dataset: plan.table(dataset) for dataset in plan.datasets}
+    selections = {
+        f"{dataset}/{arm}/selection": Job(dataset, arm, 0, table, plan.home)
+        for dataset, table in tables.items()
+        for arm in table.arms
+        if ARMS[arm].engine == "backbone"
+    }
+    file.steps(selections, plan.workers)
+    chosen = {(row["dataset"], row["arm"]): row["epoch"] for row in _rows(file, "selection")}
+    runs = {
+        f"{dataset}/{arm}/{seed}": Job(
+            dataset, arm, seed, table, plan.home, chosen.get((dataset, arm), table.epochs)
+        )
+        for dataset, table in tables.items()
+        for arm in table.arms
+        for seed in range(table.seeds if ARMS[arm].engine != "baseline" else 1)
+    }
+    file.steps(runs, plan.workers)
+    return bns_targets(summarise(file.result.rows))
+
+
+def _rows(file: BenchFile, kind: str) -> list[Row]:
+    return [row for row in file.result.rows if row["kind"] == kind]
+
+
+def run_arm(job: Job, data: StudyData) -> Row:
+    """Train one arm once, and return what the table needs of it."""
+    arm = ARMS[job.arm]
+    split = data.selection if job.is_selection else data.full
+    cases = split.validation if job.is_selection else split.test
+    look = _Look(cases, job.table.every, job.table.epochs)
+    if arm.engine == "baseline":
+        look.add(job.table.epochs, _counted(arm.sampler, split, cases))
+    elif arm.engine == "reference":
+        _refer(arm, split, job, look)
+    else:
+        _train(arm, split, data, job, look)
+    row: Row = {
+        "kind": "selection" if job.is_selection else "run",
+        "dataset": job.dataset,
+        "arm": job.arm,
+        "seed": job.seed,
+    }
+    return row | look.result(job.chosen_epoch)
+
+
+@dataclass(slots=True)
+class _Look:
+    """The figures of a run at some epochs, and the quality of its draws."""
+
+    cases: EvalCases
+    every: int
+    epochs: int
+    curve: list[Row] = field(default_factory=list)
+
+    def add(
+        self, epoch: int, figures: PerQuery, quality: Mapping[str, float] | None = None
+    ) -> None:
+        """Keep the means after an epoch."""
+        row: Row = {"epoch": epoch, **(quality or {})}
+        row |= {name: float(figures[name].mean()) for name in METRICS}
+        self.curve.append({key: _rounded(value) for key, value in row.items()})
+
+    def result(self, chosen_epoch: int | None) -> Row:
+        """Return the row: the best epoch of a selection, or both epochs of a run."""
+        if chosen_epoch is None:
+            best = max(self.curve, key=lambda row: row[CHOSEN_BY])
+            return {"epoch": best["epoch"], CHOSEN_BY: best[CHOSEN_BY], "curve": self._short()}
+        final = self.curve[-1]
+        selected = next((r for r in self.curve if r["epoch"] == chosen_epoch), final)
+        quality = {
+            name: _rounded(float(np.mean([row[name] for row in self.curve])))
+            for name in QUALITY
+            if all(row.get(name) is not None for row in self.curve)
+        }
+        return {
+            "selected_epoch": selected["epoch"],
+            "final": {name: final[name] for name in METRICS},
+            "selected": {name: selected[name] for name in METRICS},
+            **quality,
+            "curve": self._short(),
+        }
+
+    def _short(self) -> list[Row]:
+        kept = ("epoch", CHOSEN_BY, "precision_at_5", *QUALITY)
+        return [{key: row[key] for key in kept if key in row} for row in self.curve]
+
+
+def _rounded(value: float) -> float:
+    return value if isinstance(value, int) else round(value, 5)
+
+
+def _train(arm: Arm, split: Split, data: StudyData, job: Job, look: _Look) -> None:
+    hidden = data.hidden(split)
+    seed = derive_seed(job.seed, job.dataset)
+    known = replace(SamplerData.from_split(split, seed), user_codes=data.user_codes, hidden=hidden)
+    meter = QualityMeter(hidden, data.certified)
+    recipe = arm.backbone_recipe(job.table.epochs, job.table.batch_size, job.table.every)
+
+    def validate(model: Backbone) -> dict[str, float]:
+        epoch = (len(look.curve) + 1) * job.table.every
+        look.add(epoch, backbone_figures(model, look.cases, KS), meter.take().figures())
+        return {"epoch": float(epoch)}
+
+    with TemporaryDirectory() as folder:
+        options = RunOptions(Path(folder), seed=seed, threads=1)
+        BackboneTrainer(recipe, split, options, data=known, watch=meter).run(validate)
+
+
+def _refer(arm: Arm, split: Split, job: Job, look: _Look) -> None:
+    rule = cast(ReferenceRule, arm.sampler)
+    model = MatrixFactorisation(len(split.users), split.n_items, BackboneConfig())
+
+    def after(epoch: int, users: Floats, items: Floats) -> None:
+        if epoch % job.table.every == 0:
+            model.users.data = torch.from_numpy(users).float()
+            model.items.data = torch.from_numpy(items).float()
+            look.add(epoch, backbone_figures(model, look.cases, KS))
+
+    train_reference(
+        split.train,
+        split.n_items,
+        rule,
+        epochs=job.table.epochs,
+        seed=job.seed,
+        after_epoch=after,
+    )
+
+
+def _counted(name: str, split: Split, cases: EvalCases) -> PerQuery:
+    baseline: Baseline = BASELINES.load(name)()
+    baseline.fit(split)
+    histories = recommendation_histories(split, cases)
+    return evaluate_ranking(
+        baseline_top_k(baseline, cases, max(KS), histories=histories), cases.targets, KS
+    )
