@@ -5,6 +5,7 @@ Shapes: **U** users, **N** items, **D** embedding size, **E** distinct interacti
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -43,19 +44,12 @@ class LightGcn(Backbone):
     def __init__(self, n_users: int, n_items: int, config: LightGcnConfig) -> None:
         super().__init__(n_users, n_items, config)
         self.n_layers = config.n_layers
-        self._to_users = torch.zeros(n_users, n_items).to_sparse_csr()
-        self._to_items = torch.zeros(n_items, n_users).to_sparse_csr()
+        nothing = torch.zeros(0, dtype=torch.int64)
+        self._to_users, self._to_items = _blocks(nothing, nothing, n_users, n_items)
 
     def set_interactions(self, users: Tensor, items: Tensor) -> None:
         """Build the normalised blocks."""
-        n_users, n_items = len(self.users), len(self.items)
-        of_user = torch.bincount(users, minlength=n_users).float()
-        of_item = torch.bincount(items, minlength=n_items).float()
-        values = (of_user[users] * of_item[items]).rsqrt()
-        places = torch.stack([users, items])
-        block = torch.sparse_coo_tensor(places, values, (n_users, n_items)).coalesce()
-        self._to_users = block.to_sparse_csr()
-        self._to_items = block.t().coalesce().to_sparse_csr()
+        self._to_users, self._to_items = _blocks(users, items, len(self.users), len(self.items))
 
     def tables(self) -> tuple[Tensor, Tensor]:
         """Propagate and average."""
@@ -69,6 +63,21 @@ class LightGcn(Backbone):
             )
             user_sum, item_sum = user_sum + users, item_sum + items
         return user_sum / (self.n_layers + 1), item_sum / (self.n_layers + 1)
+
+
+def _blocks(users: Tensor, items: Tensor, n_users: int, n_items: int) -> tuple[Tensor, Tensor]:
+    """Return ``D^{-1/2} A D^{-1/2}`` from items to users and from users to items."""
+    of_user = torch.bincount(users, minlength=n_users).float()
+    of_item = torch.bincount(items, minlength=n_items).float()
+    values = (of_user[users] * of_item[items]).rsqrt()
+    shape = (n_users, n_items)
+    with warnings.catch_warnings():
+        # compressed rows are "beta" in torch; that they are checked costs a pass over them
+        warnings.filterwarnings("ignore", "Sparse", UserWarning)
+        block = torch.sparse_coo_tensor(
+            torch.stack([users, items]), values, shape, check_invariants=True
+        ).coalesce()
+        return block.to_sparse_csr(), block.t().coalesce().to_sparse_csr()
 
 
 def _product(matrix: Tensor, transpose: Tensor, dense: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What every registered sampler promises, and the distributions of the simple ones."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from training.data import Ragged
 from training.samplers import SAMPLERS
 from training.samplers.base import Factors, SamplerData, SampleRequest
 from training.seen_items import SeenItems
+from vizsla.errors import ConfigError
 
 N_ITEMS = 12
 OPTIONS = {
@@ -192,3 +194,87 @@ def test_softmax_negatives_follow_the_score_and_say_how_likely():
     assert torch.allclose(
         drawn.log_q.exp(), torch.where(drawn.item_nums == 1, 3 / 4, 1 / 4), atol=1e-4
     )
+
+
+def ranked_request(n_pairs, positive=0.0):
+    """One user who has item 0; the score of an item is its number, that of the positive given."""
+    users, positives = torch.zeros(n_pairs, dtype=torch.int64), torch.zeros(n_pairs).long()
+
+    def score(items):
+        return torch.where(items == 0, positive, items.float()).expand(n_pairs, -1)
+
+    factors = Factors(
+        lambda: torch.ones(n_pairs, 1), lambda: torch.arange(N_ITEMS).float()[:, None]
+    )
+    return SampleRequest(users, positives, score, 0, factors)
+
+
+def test_one_of_the_top_is_drawn_at_random():
+    """DNS(M, N): with all 11 unseen items as candidates the top 3 are 9, 10 and 11, a third each."""
+    sampler = make_sampler("dns", {"candidates_per_negative": 11, "top": 3}, make_data([[0]]))
+    drawn = sampler.sample(ranked_request(3_000), 1).item_nums
+    shares = torch.bincount(drawn.flatten(), minlength=N_ITEMS) / 3_000
+
+    assert shares[:9].sum() == 0
+    assert (shares[9:] - 1 / 3).abs().max() < 0.04
+
+
+@pytest.mark.parametrize(("positive", "expected"), [(0.5, 8), (1.0, 4), (4.0, 1), (-3.0, 11)])
+def test_hardness_falls_as_the_positive_rises(positive, expected):
+    """``4 / positive`` is asked for: 8, 4, 1; a positive below zero gets the hardest."""
+    options = {"candidates_per_negative": 11, "shift": 0.0, "scale": 4.0, "power": -2.0}
+    drawn = make_sampler("ahns", options, make_data([[0]])).sample(ranked_request(1, positive), 1)
+
+    assert drawn.item_nums.tolist() == [[expected]]
+
+
+def test_oversampled_ranks_are_geometric():
+    """One factor that all users like: ranks r of the items by it have P(r) ~ exp(-r / 2.4)."""
+    sampler = make_sampler("aobpr", {"mean_rank_ratio": 0.2}, make_data([[0]]))
+    drawn = sampler.sample(ranked_request(20_000), 1).item_nums.flatten()
+    counts = torch.bincount(N_ITEMS - 1 - drawn, minlength=N_ITEMS)[:5].float()
+
+    assert torch.allclose(counts[1:] / counts[:-1], torch.tensor(math.exp(-1 / 2.4)), atol=0.06)
+
+
+def test_a_disliked_factor_turns_the_order_round():
+    """A user with a negative weight gets the items at its other end."""
+    sampler = make_sampler("aobpr", {"mean_rank_ratio": 0.05}, make_data([[0]]))
+    request = ranked_request(1_000)
+    against = replace(request, factors=replace(request.factors, users=lambda: -torch.ones(1_000, 1)))
+
+    assert sampler.sample(against, 1).item_nums.float().mean() < 3
+
+
+def test_oversampling_needs_a_dot_product():
+    """A deep score has no factors."""
+    sampler = make_sampler("aobpr", {}, make_data([[0]]))
+    with pytest.raises(ConfigError, match="score = two_sided"):
+        sampler.sample(replace(ranked_request(1), factors=None), 1)
+
+
+def test_changing_scores_win_over_steady_ones():
+    """Of two remembered items the one whose score has changed between epochs is taken."""
+    options = {"memory_size": 2, "n_candidates": 2, "weight": 20.0, "warmup_epochs": 0}
+    sampler = make_sampler("srns", options, make_data([[0]]))
+    request = replace(ranked_request(1), epoch=3)
+    sampler._items[0] = torch.tensor([5, 6])
+    sampler._valid[0] = True
+    sampler._epoch[0] = 3
+    sampler._history[0, 0, :2] = torch.tensor([0.2, 0.9])
+    sampler._history[0, 1, :2] = torch.tensor([0.9, 0.9])
+    sampler._n_known[0] = 2
+
+    assert sampler.sample(request, 1).item_nums.tolist() == [[5]]
+    assert sampler._deviation(torch.tensor([0]))[0].tolist() == pytest.approx([0.35, 0.0])
+
+
+def test_the_memory_keeps_high_scores():
+    """After some epochs at a low temperature it holds the user's best unseen items."""
+    options = {"memory_size": 3, "n_fresh": 6, "temperature": 0.01}
+    sampler = make_sampler("srns", options, make_data([[0]]))
+    for epoch in range(12):
+        sampler.sample(replace(ranked_request(2), epoch=epoch), 1)
+
+    assert sorted(sampler._items[0].tolist()) == [9, 10, 11]
+    assert sampler._valid[0].all()
