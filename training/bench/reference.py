@@ -83,7 +83,7 @@ def _seen_table(train: Ragged, n_items: int) -> NDArray[np.bool_]:
     return table
 
 
-@numba.njit(cache=False)
+@numba.njit(cache=True)
 def _epoch(
     users: Floats,
     items: Floats,
@@ -104,7 +104,7 @@ def _epoch(
         _descend(users[user], items[positive], items[negative])
 
 
-@numba.njit(cache=False)
+@numba.njit(cache=True)
 def _draw_distinct(
     candidates: Ints, seen: NDArray[np.bool_], generator: np.random.Generator
 ) -> None:
@@ -119,7 +119,7 @@ def _draw_distinct(
             n_drawn += 1
 
 
-@numba.njit(cache=False)
+@numba.njit(cache=True)
 def _hardest(candidates: Ints, user: Floats, items: Floats) -> int:
     best, highest = int(candidates[0]), -np.inf
     for item in candidates:
@@ -129,7 +129,7 @@ def _hardest(candidates: Ints, user: Floats, items: Floats) -> int:
     return best
 
 
-@numba.njit(cache=False)
+@numba.njit(cache=True)
 def _least_risky(
     candidates: Ints,
     user: Floats,
@@ -155,7 +155,7 @@ def _least_risky(
     return best
 
 
-@numba.njit(cache=False)
+@numba.njit(cache=True)
 def _descend(user: Floats, positive: Floats, negative: Floats) -> None:
     margin = np.dot(user, positive) - np.dot(user, negative)
     slope = 1.0 - 1.0 / (1.0 + math.exp(-margin))

@@ -178,6 +178,7 @@ class BayesianSettings(CandidateSettings):
             near 0 whatever their prior, which at full strength inflates their scores.
     """
 
+    candidates_per_negative: int = Field(default=20, ge=1)
     weight: float = Field(default=10.0, ge=0.0)
     weight_step: float = Field(default=0.0, ge=0.0)
     min_weight: float = Field(default=0.1, ge=0.0)

@@ -1,0 +1,156 @@
+"""The bench of negative samplers: its data, its rows and its verdicts."""
+
+import pytest
+
+from training.bench import bns
+from training.bench.bns_arms import ARMS, DEFAULT_ARM, FAMILY, TABLES, Table
+from training.bench.bns_data import PROTOCOLS, study_data
+from training.bench.bns_plots import plot_bns
+from training.bench.bns_report import METRICS, bns_targets, half_width, p_value, summarise
+from training.bench.bns_separation import SeparationJob, posterior_error
+from training.bench.form import BenchFile, new_result
+from training.objective import sampler_settings
+from training.provenance import provenance
+from training.samplers.bns import BayesianSettings
+from vizsla.datasets import fetch, resolve
+from vizsla.errors import UnknownNameError
+
+
+def run(arm, seed, value, dataset="ml-100k", **more):
+    figures = dict.fromkeys(METRICS, value)
+    return {
+        "kind": "run",
+        "dataset": dataset,
+        "arm": arm,
+        "seed": seed,
+        "selected_epoch": 10,
+        "final": figures,
+        "selected": {name: value + 0.01 for name in METRICS},
+        "curve": [{"epoch": 10, "ndcg_at_20": value}, {"epoch": 20, "ndcg_at_20": value}],
+        **more,
+    }
+
+
+def test_every_arm_has_valid_settings():
+    """A typing error in a table of arms would show after an hour."""
+    for arm in ARMS.values():
+        if arm.engine == "backbone":
+            sampler_settings("negatives", arm.backbone_recipe(1, 1, 1).negatives)
+
+
+def test_tables_name_known_arms_and_data():
+    """Tables, protocols and the family agree with each other."""
+    assert TABLES.keys() == PROTOCOLS.keys()
+    assert {arm for table in TABLES.values() for arm in table.arms} <= ARMS.keys()
+    assert DEFAULT_ARM in FAMILY
+    assert set(FAMILY) <= ARMS.keys()
+
+
+def test_the_default_arm_is_what_the_sampler_does_by_itself():
+    """What validation chose is what a user gets who only names ``bns``."""
+    named = ARMS[DEFAULT_ARM].backbone_recipe(1, 1, 1).negatives.options
+
+    assert BayesianSettings(**named) == BayesianSettings()
+
+
+def test_a_summary_has_means_over_seeds_at_both_epochs():
+    """Two seeds, 0.4 and 0.42: mean 0.41, and half a point more where validation chose."""
+    rows = [run("rns", 0, 0.40, tnr=0.9), run("rns", 1, 0.42, tnr=0.8)]
+    final, selected = summarise(rows)
+
+    assert final["ndcg_at_20"] == pytest.approx(0.41)
+    assert selected["ndcg_at_20"] == pytest.approx(0.42)
+    assert (final["epoch"], selected["epoch"], final["seeds"]) == (20, 10, 2)
+    assert final["tnr"] == pytest.approx(0.85)
+    assert final["ndcg_at_20_half_width"] == half_width([0.40, 0.42])
+
+
+def test_significance_is_paired_by_seed():
+    """The same difference in all seeds is certain, however much seeds differ."""
+    rows = [run("rns", s, 0.3 + 0.1 * s) for s in range(3)]
+    rows += [run(DEFAULT_ARM, s, 0.32 + 0.1 * s + 1e-4 * s) for s in range(3)]
+    final = {row["arm"]: row for row in summarise(rows) if row["at"] == "final"}
+
+    assert final["rns"]["p_against_default"] < 1e-4
+    assert final[DEFAULT_ARM]["p_against_default"] is None
+    assert p_value({0: 0.4}, {0: 0.5}) is None
+
+
+def test_targets_compare_what_was_asked_for():
+    """Met where the figures are there, missed where nothing ran."""
+    rows = [run("bns", 0, 0.42, tnr=0.92), run("dns-5", 0, 0.40, tnr=0.91)]
+    rows += [run("rns", 0, 0.40, tnr=0.97), run("mf64-" + DEFAULT_ARM, 0, 0.46)]
+    met = {target.name: target.met for target in bns_targets(summarise(rows))}
+
+    assert met["ml-100k: released BNS, last epoch, NDCG@20"]
+    assert met["ml-100k: TNR of uniform minus BNS"]
+    assert met[
+        "ml-100k: calibrated prior on a stronger backbone, chosen on validation, NDCG@20"
+    ]
+    assert not met["ml-100k: oracle prior, NDCG@20"]
+
+
+def test_the_posterior_is_what_it_claims():
+    """Simulated pairs are true as often as the posterior says."""
+    assert posterior_error(n_draws=300_000) < 0.02
+
+
+def test_unknown_data_is_named():
+    """With the nearest name."""
+    with pytest.raises(UnknownNameError, match="did you mean 'ml-100k'"):
+        study_data("ml-10k", lambda name: name)
+
+
+@pytest.fixture
+def home(tmp_path, data_dir):
+    """Fetch what the bench reads."""
+    for name in ("bns-ml100k", "ml-100k", "yahoo-r3"):
+        fetch(name, tmp_path / "home", data_dir / name)
+    return tmp_path / "home"
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_papers_data(home):
+    """80,000 and 20,000 pairs; occupations of all users; certified dislikes of Yahoo."""
+    data = study_data("ml-100k", lambda name: resolve(name, home))
+
+    assert len(data.full.train.values) == 80_000
+    assert len(data.full.test.targets.values) == 20_000
+    assert len(data.hidden(data.full).keys) == 20_000
+    assert int(data.user_codes["occupation"].min()) >= 1
+    assert len(set(data.user_codes["occupation"].tolist())) == 21
+    union = study_data("yahoo-r3", lambda name: resolve(name, home)).full
+    assert len(union.train.values) + len(union.test.targets.values) == 183_179
+    random = study_data("yahoo-r3-random", lambda name: resolve(name, home))
+    assert len(random.certified.keys) == 41_481
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_a_small_bench_runs_resumes_and_draws(home, tmp_path, monkeypatch):
+    """One epoch of three arms: rows, a table, pictures; the second time nothing runs."""
+    table = Table(("rns", DEFAULT_ARM, "ease"), seeds=2, epochs=2, every=1)
+    monkeypatch.setitem(bns.TABLES, "ml-100k", table)
+    plan = bns.BnsPlan(("ml-100k",), home, epochs=2)
+    file = BenchFile(tmp_path / "bns.json", new_result("training", "bns", provenance(0), {}))
+    targets = bns.run_bns(plan, file)
+    again = BenchFile(tmp_path / "bns.json", new_result("training", "bns", provenance(0), {}))
+    n_rows = len(again.result.rows)
+    bns.run_bns(plan, again)
+    pictures = plot_bns(file.result.rows, file.path)
+
+    assert len(targets) == len(bns_targets(summarise(file.result.rows)))
+    assert len(again.result.rows) == n_rows == 2 + 2 * 2 + 1
+    assert all(path.stat().st_size > 10_000 for path in pictures)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_separation_is_looked_at_three_times(home):
+    """Held-out positives rank above other unseen items once something is learned."""
+    rows = SeparationJob("ml-100k", "rns", Table(("rns",), epochs=12), home)()
+
+    assert [row["epoch"] for row in rows] == [4, 8, 12]
+    assert rows[-1]["order_ratio"] > 0.6
+    assert rows[-1]["unbias_auc_item_item"] > rows[-1]["score_auc"]
