@@ -86,7 +86,7 @@ class SeenItems:
             item_nums: ``(S,)`` int64, repeats welcome.
         """
         if self._table is not None:
-            return self._table.index_select(0, users).index_select(1, item_nums)
+            return self.contains(users, item_nums.expand(len(users), -1))
         own_users, user_of = torch.unique(users, return_inverse=True)
         if self._by_item.size(item_nums) < self._by_user.size(own_users):
             found = self._by_item.hold(item_nums, own_users).T
