@@ -39,21 +39,21 @@ def score_cdf(candidate_scores: Tensor, reference_scores: Tensor, is_reference: 
         tensor([[0.6667, 0.0000]])
     """
     few = candidate_scores.shape[1] <= MAX_COUNTED
-    below = (_count if few else _search)(reference_scores, is_reference, candidate_scores)
-    return below / (is_reference.sum(dim=1, keepdim=True) + 1.0)
+    return (_count if few else _search)(reference_scores, is_reference, candidate_scores)
 
 
 def _count(references: Tensor, is_reference: Tensor, candidates: Tensor) -> Tensor:
-    """Return ``(P, C)``: references of the row that score no higher."""
-    from training.counting import count_below
+    """Compare all candidates with all references."""
+    from training.counting import share_below
 
     arrays = (candidates, references, is_reference)
-    return torch.from_numpy(count_below(*(array.contiguous().numpy() for array in arrays)))
+    return torch.from_numpy(share_below(*(array.contiguous().numpy() for array in arrays)))
 
 
 def _search(references: Tensor, is_reference: Tensor, candidates: Tensor) -> Tensor:
-    """Count like ``_count``, by binary search among the sorted references."""
+    """Say what ``_count`` says, by binary search among the sorted references."""
     hidden = references.masked_fill(~is_reference, torch.inf)
     ordered = hidden.sort(dim=1).values.contiguous()
     below = torch.searchsorted(ordered, candidates.contiguous(), right=True)
-    return below.minimum(is_reference.sum(dim=1, keepdim=True))
+    n_references = is_reference.sum(dim=1, keepdim=True)
+    return below.minimum(n_references) / (n_references + 1.0)

@@ -52,6 +52,7 @@ class SeenItems:
         self._by_item = _Groups.of((keys % n_items)[order], (keys // n_items)[order], n_items)
         self.keys = torch.from_numpy(keys)
         self.offsets = self._by_user.offsets
+        self._all_items = torch.arange(n_items)
         self._table: Tensor | None = None
         if len(rows) * n_items <= max_table_bytes:
             self._table = torch.zeros(len(rows) * n_items, dtype=torch.bool)
@@ -86,6 +87,8 @@ class SeenItems:
             item_nums: ``(S,)`` int64, repeats welcome.
         """
         if self._table is not None:
+            if torch.equal(item_nums, self._all_items):
+                return self._table.index_select(0, users)
             return self.contains(users, item_nums.expand(len(users), -1))
         own_users, user_of = torch.unique(users, return_inverse=True)
         if self._by_item.size(item_nums) < self._by_user.size(own_users):

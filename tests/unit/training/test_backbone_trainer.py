@@ -68,9 +68,7 @@ def test_resuming_gives_the_same_bits(sampler, n_steps, split, tmp_path):
     calls = iter(range(10_000))
     own = recipe(sampler=sampler)
     whole, _ = train(own, split, tmp_path / "whole")
-    stopped, _ = train(
-        own, split, tmp_path / "cut", should_stop=lambda: next(calls) + 1 == n_steps
-    )
+    stopped, _ = train(own, split, tmp_path / "cut", should_stop=lambda: next(calls) + 1 == n_steps)
     resumed, _ = train(own, split, tmp_path / "cut", resume=True)
 
     assert stopped is None

@@ -49,9 +49,7 @@ def test_the_loss_by_hand():
 def test_a_sum_grows_with_the_batch_and_a_mean_does_not():
     """Three times the same pair."""
     losses = {
-        reduction: [
-            float(make(reduction=reduction)[2](batch(n), Moment()).loss) for n in (1, 3)
-        ]
+        reduction: [float(make(reduction=reduction)[2](batch(n), Moment()).loss) for n in (1, 3)]
         for reduction in ("sum", "mean")
     }
 

@@ -21,6 +21,8 @@ def test_both_lookups_agree_with_sets(max_table_bytes, rows, items):
     expected = [[item in row for item in items] for row in rows]
 
     assert seen.contains_shared(users, wanted).tolist() == expected
+    whole = [[item in row for item in range(10)] for row in rows]
+    assert seen.contains_shared(users, torch.arange(10)).tolist() == whole
     assert seen.contains(users, wanted.expand(len(rows), -1)).tolist() == expected
 
 

@@ -25,7 +25,7 @@ def run(arm, seed, value, dataset="ml-100k", **more):
         "seed": seed,
         "selected_epoch": 10,
         "final": figures,
-        "selected": {name: value + 0.01 for name in METRICS},
+        "selected": dict.fromkeys(METRICS, value + 0.01),
         "curve": [{"epoch": 10, "ndcg_at_20": value}, {"epoch": 20, "ndcg_at_20": value}],
         **more,
     }
@@ -84,9 +84,7 @@ def test_targets_compare_what_was_asked_for():
 
     assert met["ml-100k: released BNS, last epoch, NDCG@20"]
     assert met["ml-100k: TNR of uniform minus BNS"]
-    assert met[
-        "ml-100k: calibrated prior on a stronger backbone, chosen on validation, NDCG@20"
-    ]
+    assert met["ml-100k: calibrated prior on a stronger backbone, chosen on validation, NDCG@20"]
     assert not met["ml-100k: oracle prior, NDCG@20"]
 
 

@@ -241,7 +241,9 @@ def test_a_disliked_factor_turns_the_order_round():
     """A user with a negative weight gets the items at its other end."""
     sampler = make_sampler("aobpr", {"mean_rank_ratio": 0.05}, make_data([[0]]))
     request = ranked_request(1_000)
-    against = replace(request, factors=replace(request.factors, users=lambda: -torch.ones(1_000, 1)))
+    against = replace(
+        request, factors=replace(request.factors, users=lambda: -torch.ones(1_000, 1))
+    )
 
     assert sampler.sample(against, 1).item_nums.float().mean() < 3
 
