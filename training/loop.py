@@ -186,7 +186,7 @@ class StageLoop(Generic[Batch]):
         found.loss.backward()  # type: ignore[no-untyped-call]
         norm = self._clip()
         self.optimizer.step()
-        if self._counters.step % self._hooks.log_every == 0:
+        if self._is_recorded():
             seconds = self._hooks.clock.monotonic_s() - started_s
             self._record_step(found, norm, found.n_examples / max(seconds, 1e-9))
         return loss
@@ -206,9 +206,16 @@ class StageLoop(Generic[Batch]):
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * group["ratio"] * factor
 
+    def _is_recorded(self) -> bool:
+        return self._counters.step % self._hooks.log_every == 0
+
     def _clip(self) -> float:
-        bound = self.settings.gradient_clip or math.inf
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), bound))
+        """Bound the gradient and return its norm, which without a bound only the log asks for."""
+        bound = self.settings.gradient_clip
+        if not bound and not self._is_recorded():
+            return math.nan
+        parameters = list(self.model.parameters())
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, bound or math.inf))
         self._check(norm, "gradient norm")
         return norm
 
