@@ -261,6 +261,10 @@ class StageLoop(Generic[Batch]):
         say(f"{title}: {settings.metric} {value:.4f}{' (best so far)' if is_best else ''}")
 
     def _save(self) -> None:
+        """Write a checkpoint, never one of weights that are not finite."""
+        for name, weights in self.model.named_parameters():
+            if not bool(torch.isfinite(weights.detach()).all()):
+                self._check(math.nan, f"weight {name}")
         self._hooks.save()
         self._saved_s = self._hooks.clock.monotonic_s()
 
