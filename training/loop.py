@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from training.batches import Batches, Plan, TrainingBatch
 from training.freezing import frozen, set_training
+from training.gradients import Gradients
 from training.objective import StepLoss
 from training.ranking import Head
 from training.recipe import StageSettings
@@ -82,6 +83,7 @@ class LoopHooks:
         clock: Tells the time.
         checkpoint_s: Seconds between checkpoints within an epoch.
         log_every: Steps between records.
+        epoch_done: Called after the last step of every epoch, before validation.
     """
 
     save: Callable[[], None]
@@ -92,6 +94,7 @@ class LoopHooks:
     clock: Clock
     checkpoint_s: float
     log_every: int
+    epoch_done: Callable[[], None] = lambda: None
 
 
 class StageLoop:
@@ -101,7 +104,7 @@ class StageLoop:
         matcher: Changed in place.
         settings: Of the stage.
         plan: The batches.
-        objective: The loss.
+        gradients: The loss and its gradient.
         counters: Changed in place; what a checkpoint continues from.
         hooks: The world outside.
     """
@@ -111,7 +114,7 @@ class StageLoop:
         matcher: Matcher,
         settings: StageSettings,
         plan: Plan,
-        objective: Callable[[TrainingBatch, float], StepLoss],
+        gradients: Gradients,
         counters: Counters,
         hooks: LoopHooks,
     ) -> None:
@@ -120,7 +123,7 @@ class StageLoop:
         self.optimizer = build_optimizer(matcher, settings)
         self.best: dict[str, Tensor] = {}
         self._plan = plan
-        self._objective = objective
+        self._gradients = gradients
         self._counters = counters
         self._hooks = hooks
         self._n_steps = max(1, settings.epochs * plan.n_batches)
@@ -154,6 +157,7 @@ class StageLoop:
             if not self._batches(batches, bar):
                 return False
         counters.epoch, counters.batch = counters.epoch + 1, 0
+        self._hooks.epoch_done()
         if counters.epoch % self.settings.validate_every == 0:
             self._validate(title)
         self._save()
@@ -181,10 +185,9 @@ class StageLoop:
         set_training(self.matcher, self.settings.frozen_but)
         self._set_learning_rate()
         self.optimizer.zero_grad(set_to_none=True)
-        found = self._objective(batch, self._counters.step / self._n_steps)
+        found = self._gradients(batch, self._counters.step / self._n_steps)
         loss = float(found.loss.detach())
         self._check(loss)
-        found.loss.backward()  # type: ignore[no-untyped-call]
         norm = self._clip()
         self.optimizer.step()
         if self._counters.step % self._hooks.log_every == 0:

@@ -15,6 +15,7 @@ from training.batches import BatchPlan, BatchSettings, Plan
 from training.checkpoint import Checkpoint
 from training.data import Split
 from training.determinism import deterministic_torch
+from training.gradients import WholeBatch
 from training.held_batches import held_plan
 from training.holdout import Holdout, hold_out
 from training.joint import stage_objective
@@ -177,7 +178,7 @@ class Trainer:
             matcher,
             settings,
             self._plan(stage, seed),
-            stage_objective(matcher, settings, sources),
+            WholeBatch(stage_objective(matcher, settings, sources)),
             self.counters,
             self._hooks(lambda: self._save(_tensors(loop, sources))),
         )
