@@ -23,6 +23,10 @@ class Gradients(Protocol):
         """
         ...
 
+    def end_epoch(self, stage: int, epoch: int) -> None:
+        """Hear that the last step of an epoch is done; both numbers count from 1."""
+        ...
+
 
 class WholeBatch:
     """The gradient of the whole batch at once, in this process.
@@ -39,3 +43,6 @@ class WholeBatch:
         found = self._objective(batch, progress)
         found.loss.backward()  # type: ignore[no-untyped-call]
         return found
+
+    def end_epoch(self, stage: int, epoch: int) -> None:
+        """Do nothing."""

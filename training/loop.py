@@ -83,7 +83,6 @@ class LoopHooks:
         clock: Tells the time.
         checkpoint_s: Seconds between checkpoints within an epoch.
         log_every: Steps between records.
-        epoch_done: Called after the last step of every epoch, before validation.
     """
 
     save: Callable[[], None]
@@ -94,7 +93,6 @@ class LoopHooks:
     clock: Clock
     checkpoint_s: float
     log_every: int
-    epoch_done: Callable[[], None] = lambda: None
 
 
 class StageLoop:
@@ -157,7 +155,7 @@ class StageLoop:
             if not self._batches(batches, bar):
                 return False
         counters.epoch, counters.batch = counters.epoch + 1, 0
-        self._hooks.epoch_done()
+        self._gradients.end_epoch(counters.stage + 1, counters.epoch)
         if counters.epoch % self.settings.validate_every == 0:
             self._validate(title)
         self._save()

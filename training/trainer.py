@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,16 +16,19 @@ from training.batches import BatchPlan, BatchSettings, Plan
 from training.checkpoint import Checkpoint
 from training.data import Split
 from training.determinism import deterministic_torch
-from training.gradients import WholeBatch
+from training.epoch_meter import EpochMeter
+from training.gradients import Gradients, WholeBatch
 from training.held_batches import held_plan
 from training.holdout import Holdout, hold_out
 from training.joint import stage_objective
 from training.loop import Counters, LoopHooks, StageLoop
 from training.model import new_matcher
 from training.objective import NegativeSource, build_sources
-from training.recipe import Recipe
+from training.recipe import Recipe, StageSettings
 from training.run_log import RunLog
 from training.samplers.base import SamplerData
+from training.sharding import Place, ShardedGradients, for_shards
+from training.team import Alone, Team
 from training.validation import Validator
 from vizsla.clock import Clock, SystemClock
 from vizsla.errors import IncompatibleArtifactError, UsageError
@@ -47,6 +51,7 @@ class RunOptions:
         warm_start: Folder of another run whose first stage is taken instead of trained.
         should_stop: Asked after every step.
         clock: Tells the time.
+        team: The processes that train together; this one alone unless said otherwise.
     """
 
     out: Path
@@ -56,6 +61,7 @@ class RunOptions:
     warm_start: Path | None = None
     should_stop: Callable[[], bool] = lambda: False
     clock: Clock = field(default_factory=SystemClock)
+    team: Team = field(default_factory=Alone)
 
 
 def stage_file(out: Path, stage: int) -> Path:
@@ -81,7 +87,8 @@ class Trainer:
         self.options = options
         self.counters = Counters()
         self._validate = validate
-        self._log = RunLog(options.out / "log.jsonl")
+        self._team = options.team
+        self._log = RunLog(options.out / "log.jsonl" if self._writes else Path(os.devnull))
         self._folder = options.out / "checkpoint"
         self._stages = recipe.stages
         self._holdout = self._hold_out()
@@ -101,6 +108,11 @@ class Trainer:
         self.options.out.mkdir(parents=True, exist_ok=True)
         with deterministic_torch(self.options.seed, self.options.threads):
             return self._run(new_matcher(self.recipe, self._data(0), self.options.seed))
+
+    @property
+    def _writes(self) -> bool:
+        """Whether this process is the one that logs and writes."""
+        return self._team.rank == 0
 
     def _hold_out(self) -> Holdout | None:
         """Keep a part of the data from stage 1, the same for all seeds of a warm start's forks."""
@@ -122,6 +134,7 @@ class Trainer:
             matcher.load_state_dict(found.group("model"))
         elif self.options.warm_start is not None:
             self._warm_start(matcher, self.options.warm_start)
+        self._team.align(matcher.state_dict().values(), self.counters.serial)
         for stage in range(self.counters.stage, len(self._stages)):
             if not self._stage(matcher, stage, found):
                 return None
@@ -178,11 +191,32 @@ class Trainer:
             matcher,
             settings,
             self._plan(stage, seed),
-            WholeBatch(stage_objective(matcher, settings, sources)),
+            self._gradients(matcher, settings, sources, seed),
             self.counters,
             self._hooks(lambda: self._save(_tensors(loop, sources))),
         )
         return loop, sources
+
+    def _gradients(
+        self,
+        matcher: Matcher,
+        settings: StageSettings,
+        sources: list[NegativeSource],
+        seed: int,
+    ) -> Gradients:
+        n_shards, counters = self.recipe.shards, self.counters
+        if not n_shards:
+            return WholeBatch(stage_objective(matcher, settings, sources))
+        sharded = ShardedGradients(
+            matcher,
+            stage_objective(matcher, for_shards(settings, n_shards), sources),
+            sources,
+            n_shards,
+            seed,
+            lambda: Place(counters.epoch, counters.batch),
+            self._team,
+        )
+        return EpochMeter(sharded, self._team, self._log, self.options.clock)
 
     def _plan(self, stage: int, seed: int) -> Plan:
         settings = self._stages[stage]
@@ -206,11 +240,12 @@ class Trainer:
         return plan
 
     def _hooks(self, save: Callable[[], None]) -> LoopHooks:
+        team = self._team
         return LoopHooks(
             save,
             lambda: str(checkpoint.latest(self._folder) or "none yet"),
-            self._validate,
-            self.options.should_stop,
+            lambda matcher, head: team.told(lambda: self._validate(matcher, head)),
+            lambda: team.any(mine=self.options.should_stop()),
             self._log,
             self.options.clock,
             60.0 * self.recipe.checkpoint_minutes,
@@ -220,11 +255,15 @@ class Trainer:
     def _save(self, groups: dict[str, dict[str, Tensor]]) -> None:
         counters = self.counters
         counters.serial, counters.log_bytes = counters.serial + 1, self._log.n_bytes
+        if not self._writes:
+            return
         tensors = {f"{g}/{name}": t for g, group in groups.items() for name, t in group.items()}
         moment = Checkpoint(tensors, asdict(counters))
         checkpoint.save(self._folder, moment, counters.serial)
 
     def _keep_stage(self, matcher: Matcher, stage: int) -> None:
+        if not self._writes:
+            return
         with atomic_path(stage_file(self.options.out, stage)) as temporary:
             own = {n: t.detach().clone().contiguous() for n, t in matcher.state_dict().items()}
             save_file(own, temporary)
