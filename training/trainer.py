@@ -144,6 +144,7 @@ class Trainer:
     def _resumed(self) -> Checkpoint | None:
         newest = checkpoint.latest(self._folder) if self.options.resume else None
         if newest is None:
+            self._log.cut(0)
             return None
         found = checkpoint.load(newest)
         self.counters = Counters(**found.state)

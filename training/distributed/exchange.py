@@ -80,14 +80,14 @@ class Exchange:
         """Overwrite a tensor with the first worker's."""
         dist.broadcast(tensor, src=0)
 
-    def text_from_first(self, text: str) -> str:
-        """Return the first worker's text; the others' is not looked at."""
+    def text_from(self, source: int, text: str) -> str:
+        """Return the text of one worker; the others' is not looked at."""
         content = torch.tensor(list(text.encode()), dtype=torch.uint8)
         size = torch.tensor([len(content)])
-        dist.broadcast(size, src=0)
-        if self.rank:
+        dist.broadcast(size, src=source)
+        if self.rank != source:
             content = torch.empty(int(size), dtype=torch.uint8)
-        dist.broadcast(content, src=0)
+        dist.broadcast(content, src=source)
         return bytes(content.tolist()).decode()
 
     def cost(self) -> TeamCost:

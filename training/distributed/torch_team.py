@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar, cast
 
 from torch import Tensor
 
@@ -14,6 +15,8 @@ from vizsla.clock import Clock
 from vizsla.errors import UsageError, VizslaError
 
 __all__ = ["TorchTeam"]
+
+Result = TypeVar("Result")
 
 
 class TorchTeam:
@@ -46,11 +49,29 @@ class TorchTeam:
                 text = json.dumps({"figures": compute()})
             except VizslaError as error:
                 text = json.dumps({"error": error_record(error)})
-        told = json.loads(self._exchange.text_from_first(text))
+        told = json.loads(self._exchange.text_from(0, text))
         if "error" in told:
             raise error_from(told["error"])
         figures: dict[str, float] = told["figures"]
         return figures
+
+    def all_manage(self, work: Callable[[], Result]) -> Result:
+        """Do something on every worker that must not fail on some of them alone.
+
+        Raises:
+            VizslaError: On all workers, what one of them raised.
+        """
+        failed: VizslaError | None = None
+        result: Result | None = None
+        try:
+            result = work()
+        except VizslaError as error:
+            failed = error
+        culprit = int(self._exchange.largest(-1.0 if failed is None else float(self.rank)))
+        if culprit >= 0:
+            own = json.dumps(error_record(failed)) if failed else ""
+            raise error_from(json.loads(self._exchange.text_from(culprit, own))) from failed
+        return cast("Result", result)
 
     def align(self, weights: Iterable[Tensor], serial: int) -> None:
         """Give all workers the first one's weights, if they go on from the same checkpoint."""

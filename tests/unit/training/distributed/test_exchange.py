@@ -112,6 +112,9 @@ def a_team_agrees(rank):
 
     with pytest.raises(ConfigError, match="unknown metric"):
         team.told(refuse)
+    with pytest.raises(ConfigError, match="unknown metric"):
+        team.all_manage(refuse if rank else list)
+    assert team.all_manage(list) == []
 
 
 def everything(rank):

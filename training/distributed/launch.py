@@ -1,0 +1,172 @@
+"""Starts the workers of a run under Ray Train, watches them, and takes their result."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from training import checkpoint
+from training.distributed.carried_errors import error_from
+from training.distributed.cluster import LOCAL, ray_cluster
+from training.distributed.watch import LogWatcher
+from training.distributed.worker import Ending, Job, stop_file
+from training.recipe import Recipe
+from training.run_log import RunLog
+from vizsla.cli_output import progress, say
+from vizsla.errors import TrainingError, UsageError
+from vizsla.files import write_text
+
+__all__ = ["DEFAULT_SHARDS", "Workers", "train_on_workers", "with_shards"]
+
+DEFAULT_SHARDS = 4
+"""Shards of a batch under workers, where the recipe does not say."""
+
+_LOOK_EVERY_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who trains.
+
+    Attributes:
+        n_workers: Processes.
+        max_failures: How often workers may die before the run is given up.
+        address: Of a running Ray, or ``local``.
+    """
+
+    n_workers: int
+    max_failures: int = 3
+    address: str = LOCAL
+
+
+def train_on_workers(job: Job, workers: Workers, should_stop: Callable[[], bool]) -> bool:
+    """Train; the weights are in the run's newest checkpoint afterwards.
+
+    Args:
+        job: The run; it goes on from the newest checkpoint in its folder.
+        workers: Who trains.
+        should_stop: Asked a few times per second.
+
+    Returns:
+        Whether the run is finished; False when it was asked to stop: a checkpoint is written.
+
+    Raises:
+        UsageError: Ray or its training libraries are not there.
+        TrainingError: The loss diverged, or workers died too often.
+    """
+    if _is_finished(job):
+        return True
+    stop_file(job.out).unlink(missing_ok=True)
+    with ray_cluster(workers.address, workers.n_workers * job.threads):
+        ending = _watched(job, workers, should_stop)
+    stop_file(job.out).unlink(missing_ok=True)
+    if ending.error is not None:
+        raise error_from(ending.error)
+    return ending.state == "finished"
+
+
+def _is_finished(job: Job) -> bool:
+    """Tell whether all stages are done; cut the log to the checkpoint that the run goes on from."""
+    newest = checkpoint.latest(job.out / "checkpoint")
+    state = {"log_bytes": 0, "stage": 0} if newest is None else checkpoint.load(newest).state
+    RunLog(job.out / "log.jsonl").cut(state["log_bytes"])
+    return bool(state["stage"] >= len(job.recipe.stages))
+
+
+def with_shards(recipe: Recipe, n_workers: int) -> Recipe:
+    """Return the recipe with a number of shards that the workers can share evenly.
+
+    Raises:
+        UsageError: Names the numbers of workers that would do.
+    """
+    n_shards = recipe.shards or DEFAULT_SHARDS
+    if n_shards % n_workers:
+        good = ", ".join(str(n) for n in range(1, n_shards + 1) if n_shards % n == 0)
+        raise UsageError(
+            f"--workers {n_workers} cannot share the {n_shards} shards of a batch evenly: "
+            f"use one of {good}, or --set shards={n_workers}"
+        )
+    return recipe.model_copy(update={"shards": n_shards})
+
+
+def _watched(job: Job, workers: Workers, should_stop: Callable[[], bool]) -> Ending:
+    """Let Ray train in a thread, so that this one can show progress and hear signals."""
+    found: list[Ending | Exception] = []
+
+    def fit() -> None:
+        try:
+            found.append(_fit(job, workers))
+        except Exception as error:  # noqa: BLE001 - handed to the main thread
+            found.append(error)
+
+    thread = threading.Thread(target=fit, daemon=True)
+    thread.start()
+    title = f"training on {workers.n_workers} workers"
+    with progress(title, unit="steps") as bar:
+        watcher, asked = LogWatcher(job.out / "log.jsonl", job.recipe.stages, bar), False
+        while thread.is_alive():
+            thread.join(_LOOK_EVERY_S)
+            watcher.look()
+            if should_stop() and not asked:
+                asked = True
+                say("stopping after this step")
+                write_text(stop_file(job.out), "")
+    if isinstance(found[0], Exception):
+        raise _told(job, workers, found[0]) from None
+    return found[0]
+
+
+def _fit(job: Job, workers: Workers) -> Ending:
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    # what Ray keeps of a run is of no use here: our own checkpoints are what a run goes on from
+    storage = tempfile.mkdtemp(prefix="ray-", dir=job.out)
+    try:
+        trainer = TorchTrainer(
+            _train_share,
+            train_loop_config=job.model_dump(mode="json"),
+            torch_config=TorchConfig(backend="gloo"),
+            scaling_config=ScalingConfig(
+                num_workers=workers.n_workers,
+                use_gpu=False,
+                resources_per_worker={"CPU": job.threads},
+            ),
+            run_config=RunConfig(
+                name="workers",
+                storage_path=storage,
+                failure_config=FailureConfig(max_failures=workers.max_failures),
+            ),
+        )
+        return Ending.model_validate(trainer.fit().return_value)
+    finally:
+        shutil.rmtree(storage, ignore_errors=True)
+
+
+def _train_share(config: dict[str, Any]) -> dict[str, Any]:
+    """Run in every worker."""
+    from training.distributed.worker import train_share
+    from training.splits import load_split
+    from training.splits.spec import SplitSpec
+
+    job = Job.model_validate(config)
+    spec = SplitSpec.model_validate(job.split)
+    return train_share(job, lambda: load_split(job.dataset_dir, spec)).model_dump()
+
+
+def _told(job: Job, workers: Workers, error: Exception) -> Exception:
+    """Say in a line what Ray says in many."""
+    from ray.train import TrainingFailedError
+
+    if not isinstance(error, TrainingFailedError):
+        return error
+    last = [line for line in str(error).splitlines() if line.strip()][-1].strip()
+    newest = checkpoint.latest(job.out / "checkpoint")
+    return TrainingError(
+        f"the workers broke {workers.max_failures + 1} times, at last with: {last}; "
+        f"last good checkpoint: {newest or 'none yet'}; go on with --resume"
+    )
