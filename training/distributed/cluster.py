@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import signal
 from collections.abc import Iterator
 
 from vizsla.config import export_environment
@@ -45,19 +46,29 @@ def ray_cluster(address: str, n_cpus: int) -> Iterator[None]:
         "object_store_memory": _OBJECT_STORE_BYTES,
         "_node_ip_address": "127.0.0.1",
     }
-    try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **(own if address == LOCAL else {}),
-        )
-    except ConnectionError as error:
-        raise UsageError(f"--ray-address {address}: no Ray answers there") from error
+    with _handlers_kept():
+        try:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **(own if address == LOCAL else {}),
+            )
+        except ConnectionError as error:
+            raise UsageError(f"--ray-address {address}: no Ray answers there") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Put back the signal handlers that Ray replaces: with its own, SIGTERM ends us at once."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _import_all() -> None:
