@@ -19,7 +19,7 @@ from training.model import check_recipe, data_kinds, model_config, new_matcher
 from training.recipe import Recipe, load_recipe
 from training.run_folder import RunFile, RunResult, open_run, write_run
 from training.shrink import ShrinksDeep, fit_share
-from training.splits import default_spec, load_split
+from training.splits import SplitSpec, default_spec, load_split
 from training.trainer import RunOptions, Trainer, stage_file
 from training.validation import (
     Validator,
@@ -156,7 +156,7 @@ def _train_on_workers(request: TrainRequest, recipe: Recipe, split: Split) -> Ma
     job = Job(
         recipe=recipe,
         dataset_dir=request.dataset_dir.resolve(),
-        split=split.spec,
+        split=SplitSpec.model_validate(split.spec),
         out=request.out.resolve(),
         seed=request.seed,
         threads=request.threads or 1,

@@ -29,7 +29,7 @@ SETTINGS = [
     "stage2.negatives.n_negatives=8",
     "stage2.hard.n_negatives=4",
 ]
-STOP_AFTER = 25
+STOP_AFTER = 30
 """Lines of the log after which a run is disturbed: in the middle of its third epoch."""
 WORKER = "ray::RayTrainWorker"
 

@@ -12,8 +12,9 @@ from typing import Any
 from training import checkpoint
 from training.distributed.carried_errors import error_from
 from training.distributed.cluster import LOCAL, ray_cluster
+from training.distributed.reading import data_config, interactions, split_of
 from training.distributed.watch import LogWatcher
-from training.distributed.worker import Ending, Job, stop_file
+from training.distributed.worker import Ending, Job, stop_file, train_share
 from training.recipe import Recipe
 from training.run_log import RunLog
 from vizsla.cli_output import progress, say
@@ -25,6 +26,7 @@ __all__ = ["DEFAULT_SHARDS", "Workers", "train_on_workers", "with_shards"]
 DEFAULT_SHARDS = 4
 """Shards of a batch under workers, where the recipe does not say."""
 
+_DATASET = "interactions"
 _LOOK_EVERY_S = 0.2
 
 
@@ -130,6 +132,8 @@ def _fit(job: Job, workers: Workers) -> Ending:
         trainer = TorchTrainer(
             _train_share,
             train_loop_config=job.model_dump(mode="json"),
+            datasets={_DATASET: interactions(job.dataset_dir)},
+            dataset_config=data_config(),
             torch_config=TorchConfig(backend="gloo"),
             scaling_config=ScalingConfig(
                 num_workers=workers.n_workers,
@@ -149,13 +153,11 @@ def _fit(job: Job, workers: Workers) -> Ending:
 
 def _train_share(config: dict[str, Any]) -> dict[str, Any]:
     """Run in every worker."""
-    from training.distributed.worker import train_share
-    from training.splits import load_split
-    from training.splits.spec import SplitSpec
+    from ray.train import get_dataset_shard
 
     job = Job.model_validate(config)
-    spec = SplitSpec.model_validate(job.split)
-    return train_share(job, lambda: load_split(job.dataset_dir, spec)).model_dump()
+    shard = get_dataset_shard(_DATASET)
+    return train_share(job, lambda: split_of(job.dataset_dir, job.split, shard)).model_dump()
 
 
 def _told(job: Job, workers: Workers, error: Exception) -> Exception:

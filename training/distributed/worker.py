@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +12,7 @@ from training.data import Split
 from training.distributed.carried_errors import error_record
 from training.distributed.torch_team import TorchTeam
 from training.recipe import Recipe
+from training.splits import SplitSpec
 from training.trainer import RunOptions, Trainer
 from training.validation import training_validator
 from vizsla.clock import SystemClock
@@ -37,7 +38,7 @@ class Job(BaseModel):
 
     recipe: Recipe
     dataset_dir: Path
-    split: dict[str, Any]
+    split: SplitSpec
     out: Path
     seed: int
     threads: int
