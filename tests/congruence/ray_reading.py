@@ -9,7 +9,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-from ray.data import DataContext
 
 from training.data import EncodedFeatures, EvalCases, Ragged
 from training.distributed.cluster import LOCAL, ray_cluster
@@ -22,7 +21,6 @@ from vizsla.vocabulary import Vocabulary
 def main(out, *folders):
     found = {}
     with ray_cluster(LOCAL, 1):
-        DataContext.get_current().execution_options.preserve_order = True
         for folder in map(Path, folders):
             spec = default_spec(read_manifest(folder))
             rows = interactions(folder)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from training import checkpoint
+from training.distributed.background import watched
 from training.distributed.carried_errors import error_from
 from training.distributed.cluster import LOCAL, ray_cluster
 from training.distributed.reading import data_config, interactions, split_of
 from training.distributed.watch import LogWatcher
 from training.distributed.worker import Ending, Job, stop_file, train_share
 from training.recipe import Recipe
-from training.run_log import RunLog
+from training.resuming import settle
 from vizsla.cli_output import progress, say
 from vizsla.errors import TrainingError, UsageError
 from vizsla.files import write_text
@@ -27,7 +27,6 @@ DEFAULT_SHARDS = 4
 """Shards of a batch under workers, where the recipe does not say."""
 
 _DATASET = "interactions"
-_LOOK_EVERY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +59,16 @@ def train_on_workers(job: Job, workers: Workers, should_stop: Callable[[], bool]
         UsageError: Ray or its training libraries are not there.
         TrainingError: The loss diverged, or workers died too often.
     """
-    if _is_finished(job):
+    if settle(job.out).get("stage", 0) >= len(job.recipe.stages):
         return True
     stop_file(job.out).unlink(missing_ok=True)
+    say(f"starting {workers.n_workers} workers under Ray")
     with ray_cluster(workers.address, workers.n_workers * job.threads):
         ending = _watched(job, workers, should_stop)
     stop_file(job.out).unlink(missing_ok=True)
     if ending.error is not None:
         raise error_from(ending.error)
     return ending.state == "finished"
-
-
-def _is_finished(job: Job) -> bool:
-    """Tell whether all stages are done; cut the log to the checkpoint that the run goes on from."""
-    newest = checkpoint.latest(job.out / "checkpoint")
-    state = {"log_bytes": 0, "stage": 0} if newest is None else checkpoint.load(newest).state
-    RunLog(job.out / "log.jsonl").cut(state["log_bytes"])
-    return bool(state["stage"] >= len(job.recipe.stages))
 
 
 def with_shards(recipe: Recipe, n_workers: int) -> Recipe:
@@ -96,30 +88,29 @@ def with_shards(recipe: Recipe, n_workers: int) -> Recipe:
 
 
 def _watched(job: Job, workers: Workers, should_stop: Callable[[], bool]) -> Ending:
-    """Let Ray train in a thread, so that this one can show progress and hear signals."""
-    found: list[Ending | Exception] = []
+    """Let the workers train, show how far they are, and pass on the wish to stop."""
+    from ray.train import TrainingFailedError
 
-    def fit() -> None:
-        try:
-            found.append(_fit(job, workers))
-        except Exception as error:  # noqa: BLE001 - handed to the main thread
-            found.append(error)
-
-    thread = threading.Thread(target=fit, daemon=True)
-    thread.start()
     title = f"training on {workers.n_workers} workers"
     with progress(title, unit="steps") as bar:
-        watcher, asked = LogWatcher(job.out / "log.jsonl", job.recipe.stages, bar), False
-        while thread.is_alive():
-            thread.join(_LOOK_EVERY_S)
+        watcher = LogWatcher(job.out / "log.jsonl", job.recipe.stages, bar)
+        asked = False
+
+        def look() -> bool:
+            nonlocal asked
             watcher.look()
             if should_stop() and not asked:
                 asked = True
                 say("stopping after this step")
                 write_text(stop_file(job.out), "")
-    if isinstance(found[0], Exception):
-        raise _told(job, workers, found[0]) from None
-    return found[0]
+            return False
+
+        try:
+            ending = watched(lambda: _fit(job, workers), look)
+        except TrainingFailedError as error:
+            raise _in_a_line(job, workers, error) from None
+    assert ending is not None
+    return ending
 
 
 def _fit(job: Job, workers: Workers) -> Ending:
@@ -160,12 +151,8 @@ def _train_share(config: dict[str, Any]) -> dict[str, Any]:
     return train_share(job, lambda: split_of(job.dataset_dir, job.split, shard)).model_dump()
 
 
-def _told(job: Job, workers: Workers, error: Exception) -> Exception:
+def _in_a_line(job: Job, workers: Workers, error: Exception) -> TrainingError:
     """Say in a line what Ray says in many."""
-    from ray.train import TrainingFailedError
-
-    if not isinstance(error, TrainingFailedError):
-        return error
     last = [line for line in str(error).splitlines() if line.strip()][-1].strip()
     newest = checkpoint.latest(job.out / "checkpoint")
     return TrainingError(

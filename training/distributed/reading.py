@@ -22,17 +22,19 @@ COLUMNS = ("user_id", "item_id", "event_timestamp", "event_type", "split")
 
 
 def interactions(dataset_dir: Path) -> ray.data.Dataset:
-    """Plan to read the needed columns of a dataset's interactions; nothing is read yet."""
+    """Read the needed columns of a dataset's interactions into Ray's object store.
+
+    Files are decoded in parallel on all free cores of the cluster, once for all workers; do
+    this before the workers take the cores.
+    """
     import ray.data
 
     path = dataset_dir / "interactions.parquet"
     there = pq.ParquetDataset(path).schema.names
-    return ray.data.read_parquet(
-        str(path),
-        columns=[name for name in COLUMNS if name in there],
-        # the workers hold all cores while they wait for the data
-        num_cpus=0,
-    )
+    # events of the same second stand in the order of the source
+    ray.data.DataContext.get_current().execution_options.preserve_order = True
+    columns = [name for name in COLUMNS if name in there]
+    return ray.data.read_parquet(str(path), columns=columns).materialize()
 
 
 def data_config() -> Any:
@@ -40,7 +42,6 @@ def data_config() -> Any:
     from ray.data import ExecutionOptions
     from ray.train import DataConfig
 
-    # events of the same second stand in the order of the source
     options = ExecutionOptions(preserve_order=True)
     return DataConfig(datasets_to_split=[], execution_options=options)
 
