@@ -19,7 +19,8 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.timeout(1500),
     pytest.mark.skipif(
-        importlib.util.find_spec("pandas") is None, reason="the extra 'scale' is not installed"
+        importlib.util.find_spec("tensorboardX") is None,
+        reason="the extra 'scale' is not installed",
     ),
 ]
 

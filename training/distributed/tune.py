@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +14,13 @@ from training.distributed.background import watched
 from training.distributed.cluster import LOCAL, ray_cluster
 from training.splits import SplitSpec, load_split
 from training.tuning.outcome import trial_folder
-from training.tuning.space import draw
 from training.tuning.trial import (
     Search,
     TrialResult,
     n_validations,
     read_result,
     run_trial,
+    settings_of,
     trial_recipe,
     write_result,
 )
@@ -47,7 +49,7 @@ def run_trials(
     """Run all trials that are not done, one core each.
 
     Asynchronous successive halving (ASHA) ends a trial when others were better after as many
-    validations.  Trials go on from their own checkpoints and report their past again, so a
+    validations; never trial 0, the recipe as it is.  Trials go on from their own checkpoints and report their past again, so a
     search goes on from its folder alone; Ray's own record of it, a pickle, is not kept.
 
     Args:
@@ -66,6 +68,7 @@ def run_trials(
         with (
             ray_cluster(LOCAL, concurrent),
             progress("trials", total=search.n_trials, unit="trials") as bar,
+            redirect_stdout(io.StringIO()),  # Ray's own tables
         ):
             trainable = _trainable(search, dataset_dir.resolve(), spec, out.resolve())
             tuner = _tuner(trainable, search, concurrent, storage, _teller(search, out, bar))
@@ -156,7 +159,7 @@ def _teller(search: Search, out: Path, bar: Progress) -> Callback:
                     state="stopped",
                     value=last.get(_VALUE),
                     n_validations=last.get(_SEEN, 0),
-                    settings=draw(search.space, search.seed, number),
+                    settings=settings_of(search, number),
                 )
                 write_result(folder, result)
             bar.advance()
@@ -169,4 +172,4 @@ def _line(search: Search, result: TrialResult) -> str:
     """Say how a trial ended."""
     settings = ", ".join(f"{name}={format_cell(v)}" for name, v in result.settings.items())
     figure = result.reason or f"{search.metric} {format_cell(result.value)}"
-    return f"trial {result.trial} {result.state}: {figure} ({settings or 'the recipe as it is'})"
+    return f"trial {result.trial} {result.state}: {figure} ({settings})"

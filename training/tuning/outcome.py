@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from training.recipe_text import recipe_text
-from training.tuning.space import draw
-from training.tuning.trial import Search, TrialResult, read_result, trial_recipe
+from training.tuning.trial import Search, TrialResult, read_result, settings_of, trial_recipe
 from vizsla.cli_output import format_cell
 from vizsla.errors import TrainingError
 from vizsla.files import write_text
@@ -27,7 +26,7 @@ def collect(search: Search, out: Path) -> list[TrialResult]:
     """Gather how all trials ended, from what each has left in its folder."""
     found = []
     for trial in range(search.n_trials):
-        settings = draw(search.space, search.seed, trial)
+        settings = settings_of(search, trial)
         broken = TrialResult(trial=trial, state="failed", settings=settings, reason=BROKEN)
         found.append(read_result(trial_folder(out, trial)) or broken)
     return found

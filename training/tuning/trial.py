@@ -38,6 +38,7 @@ __all__ = [
     "n_validations",
     "read_result",
     "run_trial",
+    "settings_of",
     "trial_recipe",
     "write_result",
 ]
@@ -108,6 +109,25 @@ def trial_recipe(search: Search, trial: int) -> Recipe:
     return load_recipe(search.recipe, search.kinds, search.assignments | drawn)
 
 
+def settings_of(search: Search, trial: int) -> dict[str, Any]:
+    """Return a trial's values of what is searched; trial 0 has the recipe's own.
+
+    Raises:
+        ConfigError: The recipe itself is wrong.
+    """
+    if trial:
+        return draw(search.space, search.seed, trial)
+    own = trial_recipe(search, 0).model_dump(mode="json")
+    return {name: _at(own, name) for name in search.space}
+
+
+def _at(table: Any, name: str) -> Any:
+    """Return the value of a dotted key; None where it is not set."""
+    for key in name.split("."):
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
+
+
 def check_metric(metric: str) -> None:
     """Refuse a metric that validation does not compute.
 
@@ -132,7 +152,8 @@ def run_trial(search: Search, trial: int, split: Split, folder: Path, report: Re
     Every validation is reported, those before an interruption again, so that whoever
     compares trials knows all of each.  The process may be ended at any report: there is a
     checkpoint to go on from.  A trial whose settings are refused or whose loss diverges has
-    failed, which is a result too.
+    failed, which is a result too.  Trial 0 reports its end alone: it is what the others are
+    compared with, so nothing may stop it.
 
     Args:
         search: What is searched.
@@ -144,14 +165,19 @@ def run_trial(search: Search, trial: int, split: Split, folder: Path, report: Re
     result = read_result(folder)
     if result is None:
         settle(folder)
+    on_the_way = report if trial else _silent
     values = _reported(folder, search.metric)
     for number, value in enumerate(values, start=1):
-        report(value, number)
+        on_the_way(value, number)
     if result is None:
-        result = _train(search, trial, split, folder, report)
+        result = _train(search, trial, split, folder, on_the_way)
         write_result(folder, result)
     if result.state == "finished" and result.value is not None:
         report(result.value, result.n_validations)
+
+
+def _silent(value: float, n_seen: int) -> None:
+    """Report nothing."""
 
 
 def _reported(folder: Path, metric: str) -> list[float]:
@@ -161,7 +187,7 @@ def _reported(folder: Path, metric: str) -> list[float]:
 
 
 def _train(search: Search, trial: int, split: Split, folder: Path, report: Report) -> TrialResult:
-    settings = draw(search.space, search.seed, trial)
+    settings = settings_of(search, trial)
     done = partial(TrialResult, trial=trial, settings=settings)
     try:
         recipe = trial_recipe(search, trial)

@@ -14,6 +14,7 @@ from training.tuning.trial import (
     n_validations,
     read_result,
     run_trial,
+    settings_of,
     trial_recipe,
     write_result,
 )
@@ -63,6 +64,15 @@ def test_a_trial_reports_every_validation_and_its_end(split, tmp_path, a_search)
     assert (result.state, result.n_validations) == ("finished", 4)
     assert result.value == heard[-1][1] == max(value for _, value in heard)
     assert n_validations([trial_recipe(a_search(), 1)]) == 4
+
+
+def test_the_first_trial_is_the_recipe_and_is_not_stopped(split, tmp_path, a_search):
+    """It reports its end alone, so that nobody can stop it on the way."""
+    heard = run(a_search(), 0, split, tmp_path)
+
+    assert [n for n, _ in heard] == [4]
+    plain = load_recipe("matcher", ["ordered", "small"])
+    assert settings_of(a_search(), 0) == {"stage1.learning_rate": plain.stage1.learning_rate}
 
 
 def test_an_interrupted_trial_goes_on_and_tells_all_again(split, tmp_path, a_search):
