@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 SETTINGS = [
@@ -31,6 +32,7 @@ SETTINGS = [
 ]
 STOP_AFTER = 30
 """Lines of the log after which a run is disturbed: in the middle of its third epoch."""
+END_LIMIT_S = 30.0
 WORKER = "ray::RayTrainWorker"
 
 
@@ -46,7 +48,7 @@ def main(vizsla: str, home: str, folder: str, out: str) -> None:
         "diverged": session.run("diverged", "--workers", "2", "--set", "stage1.learning_rate=1e30",
                                 "--set", "stage1.gradient_clip=0",
                                 "--set", "model_settings.learn_temperature=true"),
-        "left": [line for line in commands().values() if "ray::" in line or "raylet" in line],
+        "left": left_of_ray(),
     }  # fmt: skip
     Path(out).write_text(json.dumps(result))
 
@@ -99,6 +101,15 @@ def commands():
         except OSError:
             continue
     return found
+
+
+def left_of_ray():
+    """Processes of Ray that do not end by themselves; the last ones end after the command."""
+    deadline_s = time.monotonic() + END_LIMIT_S
+    while True:
+        left = [line for line in commands().values() if "ray::" in line or "raylet" in line]
+        if not left or time.monotonic() > deadline_s:
+            return left
 
 
 def workers():
