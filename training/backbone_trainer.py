@@ -13,6 +13,7 @@ import torch
 from training.backbone_recipe import BackboneRecipe
 from training.data import EvalCases, Split
 from training.determinism import deterministic_torch
+from training.gradients import WholeBatch
 from training.loop import LoopHooks, StageLoop
 from training.metrics import evaluate_ranking
 from training.objective import NegativeSource, build_sampler
@@ -118,7 +119,7 @@ class BackboneTrainer:
             self.recipe,
             build_optimizer(model, self.recipe),
             plan,
-            PairObjective(model, self.recipe, source, self._watch),
+            WholeBatch(PairObjective(model, self.recipe, source, self._watch)),
             self.state.counters,
             LoopHooks(
                 lambda: self.state.save_loop(loop, [source]),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from training.freezing import frozen, set_training
+from training.gradients import Gradients
 from training.loop_settings import LoopSettings
 from training.objective import StepLoss
 from training.plans import Batches, Moment, Plan
@@ -99,7 +100,7 @@ class StageLoop(Generic[Batch]):
         settings: Of the stage.
         optimizer: Over what learns; each group's ``ratio`` scales the learning rate.
         plan: The batches.
-        objective: The loss of a batch at a moment.
+        gradients: The loss of a batch at a moment, and its gradient.
         counters: Changed in place; what a checkpoint continues from.
         hooks: The world outside.
     """
@@ -110,7 +111,7 @@ class StageLoop(Generic[Batch]):
         settings: LoopSettings,
         optimizer: torch.optim.Optimizer,
         plan: Plan[Batch],
-        objective: Callable[[Batch, Moment], StepLoss],
+        gradients: Gradients[Batch],
         counters: Counters,
         hooks: LoopHooks,
     ) -> None:
@@ -119,7 +120,7 @@ class StageLoop(Generic[Batch]):
         self.optimizer = optimizer
         self.best: dict[str, Tensor] = {}
         self._plan = plan
-        self._objective = objective
+        self._gradients = gradients
         self._counters = counters
         self._hooks = hooks
         self._n_steps = max(1, settings.epochs * plan.n_batches)
@@ -153,6 +154,7 @@ class StageLoop(Generic[Batch]):
             if not self._batches(batches, bar):
                 return False
         counters.epoch, counters.batch = counters.epoch + 1, 0
+        self._gradients.end_epoch(counters.stage + 1, counters.epoch)
         if counters.epoch % self.settings.validate_every == 0:
             self._validate(title)
         self._save()
@@ -180,10 +182,9 @@ class StageLoop(Generic[Batch]):
         set_training(self.model, self.settings.frozen_but)
         self._set_learning_rate()
         self.optimizer.zero_grad(set_to_none=True)
-        found = self._objective(batch, self._moment())
+        found = self._gradients(batch, self._moment())
         loss = float(found.loss.detach())
         self._check(loss)
-        found.loss.backward()  # type: ignore[no-untyped-call]
         norm = self._clip()
         self.optimizer.step()
         if self._is_recorded():

@@ -13,6 +13,7 @@ from training.item_init import svd_embeddings
 from training.losses import LOSSES
 from training.objective import sampler_settings
 from training.recipe import Recipe, StageSettings, validated_settings
+from training.samplers import SAMPLERS
 from vizsla.contracts.features import DatasetManifest
 from vizsla.errors import ConfigError
 from vizsla.models import MODELS
@@ -126,6 +127,11 @@ def check_recipe(recipe: Recipe, split: Split) -> None:
             raise ConfigError(f"{name} has no negatives: set {name}.negatives.n_negatives")
         for source, own in (("negatives", stage.negatives), ("hard", stage.hard)):
             sampler_settings(f"{name}.{source}", own)
+            if recipe.shards and own.n_negatives and SAMPLERS.load(own.sampler).remembers:
+                raise ConfigError(
+                    f"{name}.{source}.sampler: {own.sampler!r} remembers what it has drawn, so "
+                    "batches cannot be cut into shards: set shards to 0 or choose another one"
+                )
 
 
 def _check_trained(name: str, stage: StageSettings, recipe: Recipe, split: Split) -> None:

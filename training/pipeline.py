@@ -10,14 +10,16 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from training import gate
+from training import checkpoint, gate
 from training.data import Split
+from training.distributed.launch import Workers, train_on_workers, with_shards
+from training.distributed.worker import Job
 from training.export import Trained, export_bundle
 from training.model import check_recipe, data_kinds, model_config, new_matcher
 from training.recipe import Recipe, load_recipe
 from training.run_folder import RunFile, RunResult, open_run, write_run
 from training.shrink import ShrinksDeep, fit_share
-from training.splits import default_spec, load_split
+from training.splits import SplitSpec, default_spec, load_split
 from training.trainer import RunOptions, Trainer, stage_file
 from training.validation import (
     Validator,
@@ -49,6 +51,7 @@ class TrainRequest:
         warm_start: Folder of another run whose first stage is taken.
         should_stop: Asked after every step.
         clock: Tells the time.
+        workers: Processes under Ray to train on; None trains in this one.
     """
 
     recipe: str
@@ -62,6 +65,7 @@ class TrainRequest:
     warm_start: Path | None = None
     should_stop: Callable[[], bool] = lambda: False
     clock: Clock = field(default_factory=SystemClock)
+    workers: Workers | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,8 @@ def _load(request: TrainRequest) -> tuple[Recipe, Split]:
     manifest = read_manifest(request.dataset_dir)
     kinds = data_kinds(manifest)
     recipe = load_recipe(request.recipe, kinds, request.assignments)
+    if request.workers is not None:
+        recipe = with_shards(recipe, request.workers.n_workers)
     spec = default_spec(manifest).model_copy(update={"max_history": recipe.max_history})
     return recipe, load_split(request.dataset_dir, spec)
 
@@ -126,7 +132,12 @@ def _run_file(request: TrainRequest, recipe: Recipe, split: Split) -> RunFile:
 
 
 def _train(request: TrainRequest, recipe: Recipe, split: Split) -> RunResult | None:
-    n_queries = recipe.validation_queries
+    train = _train_here if request.workers is None else _train_on_workers
+    matcher = train(request, recipe, split)
+    return None if matcher is None else _finish(request, recipe, split, matcher)
+
+
+def _train_here(request: TrainRequest, recipe: Recipe, split: Split) -> Matcher | None:
     options = RunOptions(
         out=request.out,
         seed=request.seed,
@@ -136,11 +147,28 @@ def _train(request: TrainRequest, recipe: Recipe, split: Split) -> RunResult | N
         should_stop=request.should_stop,
         clock=request.clock,
     )
-    validate = training_validator(split, n_queries, request.seed)
-    matcher = Trainer(recipe, split, options, validate).run()
-    if matcher is None:
+    validate = training_validator(split, recipe.validation_queries, request.seed)
+    return Trainer(recipe, split, options, validate).run()
+
+
+def _train_on_workers(request: TrainRequest, recipe: Recipe, split: Split) -> Matcher | None:
+    assert request.workers is not None
+    job = Job(
+        recipe=recipe,
+        dataset_dir=request.dataset_dir.resolve(),
+        split=SplitSpec.model_validate(split.spec),
+        out=request.out.resolve(),
+        seed=request.seed,
+        threads=request.threads or 1,
+        warm_start=request.warm_start and request.warm_start.resolve(),
+    )
+    if not train_on_workers(job, request.workers, request.should_stop):
         return None
-    return _finish(request, recipe, split, matcher)
+    matcher = new_matcher(recipe, split, request.seed)
+    newest = checkpoint.latest(request.out / "checkpoint")
+    assert newest is not None
+    matcher.load_state_dict(checkpoint.load(newest).group("model"))
+    return matcher.eval()
 
 
 def _finish(request: TrainRequest, recipe: Recipe, split: Split, matcher: Matcher) -> RunResult:

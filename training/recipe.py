@@ -155,6 +155,8 @@ class Recipe(_Settings):
         gate_queries: Queries behind the publish gate; 0 for all.
         checkpoint_minutes: Minutes between checkpoints within an epoch.
         log_every: Steps between lines of the log.
+        shards: Parts that a step's batch is cut into, each with negatives of its own, so that
+            workers can share them, see ``training.sharding``; 0 takes the batch whole.
         stage1: The two-sided head, cheaply.
         stage2: The deep matcher, forked from stage 1.
         stage3: Off by default: after a holdout, the two-sided part once more on everything.
@@ -173,6 +175,7 @@ class Recipe(_Settings):
     gate_queries: int = Field(default=10_000, ge=0)
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     log_every: int = Field(default=20, ge=1)
+    shards: int = Field(default=0, ge=0)
     stage1: StageSettings = StageSettings()
     stage2: StageSettings = StageSettings(epochs=0)
     stage3: StageSettings = StageSettings(epochs=0)

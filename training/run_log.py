@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 __all__ = ["RunLog"]
 
@@ -35,7 +36,7 @@ class RunLog:
             with self.path.open("r+b") as file:
                 file.truncate(n_bytes)
 
-    def read(self) -> list[dict[str, object]]:
+    def read(self) -> list[dict[str, Any]]:
         """Return all records."""
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.n_bytes else []
         return [json.loads(line) for line in lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,12 +25,13 @@ class RunState:
 
     Args:
         out: The run's folder.
+        writes: False for a worker that leaves all files to another one.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, *, writes: bool = True) -> None:
         self.counters = Counters()
-        self.log = RunLog(out / "log.jsonl")
-        self._folder = out / "checkpoint"
+        self.log = RunLog(out / "log.jsonl" if writes else Path(os.devnull))
+        self._folder, self._writes = out / "checkpoint", writes
 
     @property
     def newest(self) -> str:
@@ -44,16 +46,23 @@ class RunState:
         """
         newest = checkpoint.latest(self._folder)
         if newest is None:
+            self.begin()
             return None
         found = checkpoint.load(newest)
         self.counters = Counters(**found.state)
         self.log.cut(self.counters.log_bytes)
         return found
 
+    def begin(self) -> None:
+        """Forget the log of a run that never wrote a checkpoint."""
+        self.log.cut(0)
+
     def save(self, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Write a checkpoint of tensors in named groups."""
         counters = self.counters
         counters.serial, counters.log_bytes = counters.serial + 1, self.log.n_bytes
+        if not self._writes:
+            return
         tensors = {f"{g}/{name}": t for g, group in groups.items() for name, t in group.items()}
         checkpoint.save(self._folder, Checkpoint(tensors, asdict(counters)), counters.serial)
 

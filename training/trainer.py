@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from training.batches import BatchPlan, BatchSettings, TrainingBatch
 from training.checkpoint import Checkpoint
 from training.data import Split
 from training.determinism import deterministic_torch
+from training.epoch_meter import EpochMeter
+from training.gradients import Gradients, WholeBatch
 from training.held_batches import held_plan
 from training.holdout import Holdout, hold_out
 from training.joint import stage_objective
@@ -24,6 +26,8 @@ from training.plans import Plan
 from training.recipe import Recipe, StageSettings
 from training.run_state import RunState, restore_loop
 from training.samplers.base import SamplerData
+from training.sharding import Place, ShardedGradients, for_shards
+from training.team import Alone, Team
 from training.validation import Validator
 from vizsla.clock import Clock, SystemClock
 from vizsla.errors import IncompatibleArtifactError, UsageError
@@ -46,6 +50,7 @@ class RunOptions:
         warm_start: Folder of another run whose first stage is taken instead of trained.
         should_stop: Asked after every step.
         clock: Tells the time.
+        team: The processes that train together; this one alone unless said otherwise.
     """
 
     out: Path
@@ -55,6 +60,7 @@ class RunOptions:
     warm_start: Path | None = None
     should_stop: Callable[[], bool] = lambda: False
     clock: Clock = field(default_factory=SystemClock)
+    team: Team = field(default_factory=Alone)
 
 
 def stage_file(out: Path, stage: int) -> Path:
@@ -78,8 +84,9 @@ class Trainer:
         self.recipe = recipe
         self.split = split
         self.options = options
-        self.state = RunState(options.out)
         self._validate = validate
+        self._team = options.team
+        self.state = RunState(options.out, writes=self._writes)
         self._stages = recipe.stages
         self._holdout = self._hold_out()
 
@@ -99,6 +106,11 @@ class Trainer:
         with deterministic_torch(self.options.seed, self.options.threads):
             return self._run(new_matcher(self.recipe, self._data(0), self.options.seed))
 
+    @property
+    def _writes(self) -> bool:
+        """Whether this process is the one that logs and writes."""
+        return self._team.rank == 0
+
     def _hold_out(self) -> Holdout | None:
         """Keep a part of the data from stage 1, the same for all seeds of a warm start's forks."""
         ratio = self.recipe.holdout_ratio if self.recipe.stage2.epochs else 0.0
@@ -114,16 +126,23 @@ class Trainer:
         return replace(self.split, train=self._holdout.kept)
 
     def _run(self, matcher: Matcher) -> Matcher | None:
-        found = self.state.resume() if self.options.resume else None
+        found = self._found()
         if found is not None:
             matcher.load_state_dict(found.group("model"))
         elif self.options.warm_start is not None:
             self._warm_start(matcher, self.options.warm_start)
+        self._team.align(matcher.state_dict().values(), self.state.counters.serial)
         for stage in range(self.state.counters.stage, len(self._stages)):
             if not self._stage(matcher, stage, found):
                 return None
             found = None
         return matcher.eval()
+
+    def _found(self) -> Checkpoint | None:
+        if self.options.resume:
+            return self.state.resume()
+        self.state.begin()
+        return None
 
     def _warm_start(self, matcher: Matcher, source: Path) -> None:
         """Take the first stage of another run as done."""
@@ -169,7 +188,7 @@ class Trainer:
             settings,
             _optimizer(matcher, settings),
             self._plan(stage, seed),
-            stage_objective(matcher, settings, sources),
+            self._gradients(matcher, settings, sources, seed),
             self.state.counters,
             self._hooks(
                 lambda: self.state.save_loop(loop, sources),
@@ -177,6 +196,27 @@ class Trainer:
             ),
         )
         return loop, sources
+
+    def _gradients(
+        self,
+        matcher: Matcher,
+        settings: StageSettings,
+        sources: list[NegativeSource],
+        seed: int,
+    ) -> Gradients[TrainingBatch]:
+        n_shards, counters = self.recipe.shards, self.state.counters
+        if not n_shards:
+            return WholeBatch(stage_objective(matcher, settings, sources))
+        sharded = ShardedGradients(
+            matcher,
+            stage_objective(matcher, for_shards(settings, n_shards), sources),
+            sources,
+            n_shards,
+            seed,
+            lambda: Place(counters.epoch, counters.batch),
+            self._team,
+        )
+        return EpochMeter(sharded, self._team, self.state.log, self.options.clock)
 
     def _plan(self, stage: int, seed: int) -> Plan[TrainingBatch]:
         settings = self._stages[stage]
@@ -200,13 +240,14 @@ class Trainer:
         return plan
 
     def _hooks(
-        self, save: Callable[[], None], validate: Callable[[], Mapping[str, float]]
+        self, save: Callable[[], None], validate: Callable[[], dict[str, float]]
     ) -> LoopHooks:
+        team = self._team
         return LoopHooks(
             save,
             lambda: self.state.newest,
-            validate,
-            self.options.should_stop,
+            lambda: team.told(validate),
+            lambda: team.any(mine=self.options.should_stop()),
             self.state.log,
             self.options.clock,
             60.0 * self.recipe.checkpoint_minutes,
@@ -214,6 +255,8 @@ class Trainer:
         )
 
     def _keep_stage(self, matcher: Matcher, stage: int) -> None:
+        if not self._writes:
+            return
         with atomic_path(stage_file(self.options.out, stage)) as temporary:
             own = {n: t.detach().clone().contiguous() for n, t in matcher.state_dict().items()}
             save_file(own, temporary)

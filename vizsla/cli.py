@@ -32,6 +32,7 @@ SUMMARIES = {
     "quickstart": "From nothing to a running server on MovieLens-100K",
     "data": "Fetch, import and describe interaction data",
     "train": "Train a deep matcher and export it as a bundle",
+    "tune": "Search for better recipe settings on validation",
     "index": "Build and check the similarity graph of a bundle",
     "evaluate": "Measure a bundle against baselines on held-out data",
     "bundle": "Show, verify and compare bundles",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -22,19 +21,6 @@ SCRIPT = Path(__file__).with_name("ray_session.py")
 N_REQUESTS = 600
 MEMORY_LIMIT_MIB = 2048
 
-# Ray listens on every interface here and there; in a namespace only loopback exists, and
-# nothing that it starts can outlive it.
-NAMESPACE = ["unshare", "-n", "-p", "-f", "--mount-proc", "--kill-child", "bash", "-c",
-             'ip link set lo up; exec "$@"', "_"]  # fmt: skip
-
-
-def namespace() -> list[str]:
-    """Return the prefix that runs a command in a namespace, or nothing where that is not allowed."""
-    if os.geteuid() != 0:
-        return []
-    works = subprocess.run([*NAMESPACE, "true"], check=False, capture_output=True).returncode == 0
-    return NAMESPACE if works else []
-
 
 @pytest.fixture(scope="module")
 def bodies() -> list[dict[str, Any]]:
@@ -47,13 +33,17 @@ def bodies() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def session(
-    vizsla: Path, run_dir: Path, bodies: list[dict[str, Any]], tmp_path_factory: Any
+    vizsla: Path,
+    run_dir: Path,
+    bodies: list[dict[str, Any]],
+    namespace: list[str],
+    tmp_path_factory: Any,
 ) -> dict[str, Any]:
     """Run the whole session once; every test looks at a part of it."""
     folder = tmp_path_factory.mktemp("ray")
     shots, out = folder / "shots.json", folder / "out.json"
     shots.write_text(json.dumps([json.dumps(body) for body in bodies]))
-    command = [*namespace(), sys.executable, SCRIPT, vizsla, run_dir, shots, out]
+    command = [*namespace, sys.executable, SCRIPT, vizsla, run_dir, shots, out]
     done = subprocess.run(
         command, cwd=folder, check=False, capture_output=True, text=True, timeout=600
     )
@@ -90,9 +80,9 @@ def test_stops_gracefully(session: dict[str, Any]) -> None:
     assert session["status"] == 0
 
 
-def test_leaves_nothing_behind(session: dict[str, Any]) -> None:
+def test_leaves_nothing_behind(session: dict[str, Any], namespace: list[str]) -> None:
     """No process of Ray outlives the command."""
-    if not namespace():
+    if not namespace:
         pytest.skip("other processes of this machine cannot be told apart without a namespace")
     ours = re.compile(r"ray::|raylet|gcs_server|/ray/|haproxy")
     assert [command for command in session["left"] if ours.search(command)] == []
@@ -109,8 +99,8 @@ def test_is_quiet(session: dict[str, Any]) -> None:
     assert len(lines) == 6
 
 
-def test_fits_in_two_gibibytes(session: dict[str, Any]) -> None:
+def test_fits_in_two_gibibytes(session: dict[str, Any], namespace: list[str]) -> None:
     """Ray with one replica, client included, stays small."""
-    if not namespace():
+    if not namespace:
         pytest.skip("other processes of this machine cannot be told apart without a namespace")
     assert session["memory_mib"] < MEMORY_LIMIT_MIB

@@ -18,6 +18,7 @@ from training.bench.rival_run import EpochTime
 from training.bench.rivals.drive import Job, n_trained
 from training.data import Split
 from training.determinism import deterministic_torch
+from training.gradients import WholeBatch
 from training.loop import Counters, LoopHooks, StageLoop
 from training.objective import NegativeSource, StepLoss, build_sampler
 from training.optimizers import build_optimizer
@@ -116,4 +117,4 @@ def _loop(split: Split, job: Job, watch: _Watch, folder: Path) -> StageLoop[Pair
         log_every=LOG_EVERY,
     )
     optimizer = build_optimizer(model, recipe)
-    return StageLoop(model, recipe, optimizer, plan, noted, Counters(), hooks)
+    return StageLoop(model, recipe, optimizer, plan, WholeBatch(noted), Counters(), hooks)

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from training.determinism import StopFlag, stop_on_interrupt
+from training.distributed.cluster import LOCAL
+from training.distributed.launch import Workers
 from training.pipeline import TrainedRun, TrainRequest, train_bundle
 from training.recipe import parse_assignments
 from vizsla.cli_output import format_duration, print_json, print_table, say
@@ -39,7 +41,18 @@ def train(
     warm_start: Annotated[
         Path | None, typer.Option(help="Take stage 1 from another run's folder.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=0, help="Torch threads; 0: one per core.")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=0, help="Torch threads; 0: one per core, or one per worker.")
+    ] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Train on this many processes under Ray.")
+    ] = None,
+    max_failures: Annotated[
+        int, typer.Option(min=0, help="How often workers may die before giving up.")
+    ] = 3,
+    ray_address: Annotated[
+        str, typer.Option(help="A running Ray (host:port); local: start one here.")
+    ] = LOCAL,
     home: Annotated[Path | None, typer.Option(help="Vizsla's home folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
 ) -> None:
@@ -59,6 +72,7 @@ def train(
         fresh=fresh,
         warm_start=warm_start,
         should_stop=flag,
+        workers=None if workers is None else Workers(workers, max_failures, ray_address),
     )
     with stop_on_interrupt(flag):
         run = train_bundle(request)

@@ -50,6 +50,7 @@ class AdaptiveOversampler(Sampler):
     """
 
     Settings = AdaptiveOversamplerSettings
+    remembers = True
 
     def __init__(
         self, data: SamplerData, settings: AdaptiveOversamplerSettings, generator: torch.Generator

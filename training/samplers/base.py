@@ -152,10 +152,13 @@ class Sampler(ABC):
     Attributes:
         is_shared: Whether all positives get the same items.  Then the request's ``users`` may
             be fewer than its positives: one per context.
+        remembers: Whether draws depend on earlier ones by more than the generator.  Shards of
+            a batch that several workers draw for would each remember something else.
     """
 
     Settings: ClassVar[type[SamplerSettings]] = SamplerSettings
     is_shared: bool = False
+    remembers: ClassVar[bool] = False
 
     def __init__(
         self, data: SamplerData, settings: SamplerSettings, generator: torch.Generator

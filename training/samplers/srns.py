@@ -56,6 +56,7 @@ class SimplifiedRobustSampler(Sampler):
     """
 
     Settings = SimplifiedRobustSettings
+    remembers = True
 
     def __init__(
         self, data: SamplerData, settings: SimplifiedRobustSettings, generator: torch.Generator

@@ -121,12 +121,15 @@ def read_manifest(directory: Path) -> DatasetManifest:
         raise CorruptArtifactError(f"{path}: {reason}; fetch or import again") from error
 
 
-def read(directory: Path, *, verify: bool = False) -> Dataset:
+def read(
+    directory: Path, *, verify: bool = False, interactions: pl.DataFrame | None = None
+) -> Dataset:
     """Read a dataset directory into memory.
 
     Args:
         directory: What ``fetch`` or ``import_files`` returned.
         verify: Recompute the content hash and compare; costs a second per 10 M rows.
+        interactions: The rows of ``interactions.parquet`` where somebody else has read them.
 
     Raises:
         NotFoundError: There is no dataset there.
@@ -135,7 +138,7 @@ def read(directory: Path, *, verify: bool = False) -> Dataset:
     manifest = read_manifest(directory)
     users = directory / "users.parquet"
     tables = Tables(
-        _read_table(directory / "interactions.parquet"),
+        _read_table(directory / "interactions.parquet") if interactions is None else interactions,
         _read_table(directory / "items.parquet"),
         _read_table(users) if users.exists() else None,
     )

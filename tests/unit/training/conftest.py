@@ -111,6 +111,12 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
+def small_settings():
+    """The settings that make the recipe small."""
+    return SMALL
+
+
+@pytest.fixture(scope="session")
 def small_recipe():
     """Make the small recipe for a kind of data, with further settings."""
 

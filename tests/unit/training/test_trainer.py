@@ -53,6 +53,13 @@ def records(out, event):
     return [record for record in map(json.loads, lines) if record["event"] == event]
 
 
+def test_samplers_that_remember_do_not_cut_batches(small_recipe, split):
+    """Every worker would remember something else."""
+    recipe = small_recipe(shards=2, stage1__negatives__sampler="srns")
+    with pytest.raises(ConfigError, match=r"stage1\.negatives\.sampler: 'srns' remembers"):
+        check_recipe(recipe, split)
+
+
 def test_only_matrices_decay(small_recipe, split):
     """Biases, gains and the temperature are in a group without; all weights are in some group."""
     recipe = small_recipe(stage2__optimizer="adamw", stage2__reg=0.3)

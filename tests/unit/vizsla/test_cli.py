@@ -66,7 +66,7 @@ def test_every_command_loads_and_explains_itself(name, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["bundel"], 2, "error: No such command 'bundel'. Did you mean 'bundle'? (try"),
+        (["bundel"], 2, "error: No such command 'bundel'. Did you mean 'bundle'"),
         (["bundle", "show"], 2, "error: Missing argument"),
         (["bundle", "show", "x", "--jsn"], 2, "error: No such option: --jsn"),
         (["bundle", "show", "nowhere"], 5, "error: nowhere: not a bundle, no such directory"),

@@ -117,6 +117,7 @@ def test_the_table_says_whether_it_may_be_published(home, tmp_path, capsys):
         (["--recipe", "mather"], "did you mean 'matcher'"),
         (["--data", "sinthetic"], "no dataset 'sinthetic'"),
         (["--warm-start", "nowhere"], "nowhere"),
+        (["--workers", "3"], "cannot share the 4 shards of a batch evenly"),
     ],
 )
 def test_a_mistake_is_one_clear_line(home, tmp_path, capsys, further, message):

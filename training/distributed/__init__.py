@@ -1,0 +1,1 @@
+"""Training on several processes, and on several machines: the only folder that knows Ray Train."""
