@@ -34,6 +34,7 @@ __all__ = [
     "EpochBatches",
     "Plan",
     "TrainingBatch",
+    "shortened",
 ]
 
 Ints = NDArray[np.int64]
@@ -166,7 +167,10 @@ class BatchPlan:
 class Plan(Protocol):
     """What the loop reads: the batches of every epoch."""
 
-    settings: BatchSettings
+    @property
+    def settings(self) -> BatchSettings:
+        """Sizes."""
+        ...
 
     @property
     def n_batches(self) -> int:
@@ -187,6 +191,32 @@ class Batches(Protocol):
     """The batches of one epoch, by number."""
 
     def __getitem__(self, index: int) -> TrainingBatch: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _ShortPlan:
+    """The first batches of every epoch of another plan: its order is random, so any will do."""
+
+    plan: Plan
+    n_batches: int
+
+    @property
+    def settings(self) -> BatchSettings:
+        return self.plan.settings
+
+    @property
+    def n_windows(self) -> int:
+        return min(self.plan.n_windows, self.n_batches * self.settings.batch_size)
+
+    def epoch(self, epoch: int) -> Batches:
+        return self.plan.epoch(epoch)
+
+
+def shortened(plan: Plan, max_batches: int) -> Plan:
+    """Return a plan of at most ``max_batches`` batches per epoch; 0 leaves it as it is."""
+    if not 0 < max_batches < plan.n_batches:
+        return plan
+    return _ShortPlan(plan, max_batches)
 
 
 class EpochBatches:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from training import checkpoint
-from training.batches import BatchPlan, BatchSettings, Plan
+from training.batches import BatchPlan, BatchSettings, Plan, shortened
 from training.checkpoint import Checkpoint
 from training.data import Split
 from training.determinism import deterministic_torch
@@ -202,7 +202,7 @@ class Trainer:
             raise UsageError(
                 f"{self.split.name}: no user has two training interactions: nothing to learn from"
             )
-        return plan
+        return shortened(plan, settings.max_batches)
 
     def _hooks(self, save: Callable[[], None]) -> LoopHooks:
         return LoopHooks(
