@@ -225,6 +225,8 @@ class Objective:
             step.vectors[items],
             torch.cat([taken, weight > 0], dim=1),
             task.rho,
+            task.direction,
+            task.where,
         )
 
 

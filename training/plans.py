@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-__all__ = ["Batches", "Moment", "Plan"]
+__all__ = ["Batches", "Moment", "Plan", "shortened"]
 
+Batch = TypeVar("Batch")
 Batch_co = TypeVar("Batch_co", covariant=True)
 
 
@@ -48,3 +50,29 @@ class Plan(Protocol[Batch_co]):
     def epoch(self, epoch: int) -> Batches[Batch_co]:
         """Shuffle for one epoch."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _ShortPlan(Generic[Batch]):
+    """The first batches of every epoch of another plan: its order is random, so any will do."""
+
+    plan: Plan[Batch]
+    n_batches: int
+
+    @property
+    def batch_size(self) -> int:
+        return self.plan.batch_size
+
+    @property
+    def n_rows(self) -> int:
+        return min(self.plan.n_rows, self.n_batches * self.batch_size)
+
+    def epoch(self, epoch: int) -> Batches[Batch]:
+        return self.plan.epoch(epoch)
+
+
+def shortened(plan: Plan[Batch], max_batches: int) -> Plan[Batch]:
+    """Return a plan of at most ``max_batches`` batches per epoch; 0 leaves it as it is."""
+    if not 0 < max_batches < plan.n_batches:
+        return plan
+    return _ShortPlan(plan, max_batches)

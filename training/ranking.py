@@ -21,6 +21,7 @@ from vizsla.rng import numpy_generator
 __all__ = [
     "Head",
     "Ranking",
+    "both_scores",
     "exhaustive_ranking",
     "sample_cases",
     "slice_rows",
@@ -197,6 +198,19 @@ def slice_rows(ragged: Ragged, start: int, stop: int) -> Ragged:
     return Ragged(offsets - offsets[0], ragged.values[offsets[0] : offsets[-1]])
 
 
+@torch.no_grad()
+def both_scores(
+    matcher: Matcher, split: Split, cases: EvalCases
+) -> Iterator[tuple[EvalCases, NDArray[np.float32], NDArray[np.float32]]]:
+    """Yield some queries after the other, with their deep and their two-sided scores of all items.
+
+    Both are ``(B, N)``; the matcher has to be in evaluation mode.
+    """
+    deep, two_sided = _deep(matcher), _two_sided(matcher)
+    for own, state in _states(matcher, split, cases):
+        yield own, deep(state), two_sided(state)
+
+
 def _ranked(
     matcher: Matcher,
     split: Split,
@@ -204,11 +218,18 @@ def _ranked(
     k: int,
     score_batch: Callable[[UserState], NDArray[np.float32]],
 ) -> Iterator[Ranking]:
+    for own, state in _states(matcher, split, cases):
+        scores = score_batch(state)
+        yield Ranking(top_k_rows(scores, k, own.seen), target_nll(scores, own.targets, own.seen))
+
+
+def _states(
+    matcher: Matcher, split: Split, cases: EvalCases
+) -> Iterator[tuple[EvalCases, UserState]]:
     device = matcher.all_item_vectors().device
     for start, stop in _batches(len(cases.targets), _QUERY_BATCH):
         own = take_cases(cases, np.arange(start, stop))
-        scores = score_batch(matcher.final_states(_sequence_batch(matcher, split, own, device)))
-        yield Ranking(top_k_rows(scores, k, own.seen), target_nll(scores, own.targets, own.seen))
+        yield own, matcher.final_states(_sequence_batch(matcher, split, own, device))
 
 
 def _sequence_batch(

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.loop_settings import LoopSettings
+from training.losses.adversarial import Direction, Where
 from training.losses.logq import LogQ
 from training.recipes import RECIPES
 from vizsla.errors import ConfigError, NotFoundError, UnknownNameError
@@ -60,12 +61,16 @@ class AdversarialSettings(_Settings):
     Attributes:
         weight: Of the task's loss; 0 turns it off.
         rho: Perturbation relative to the mean absolute coordinate of the item vectors.
+        direction: ``sign`` of the gradient, or along the ``gradient`` itself, equally far.
+        where: Which items are moved: ``all``, the ``positive``, or the ``negatives``.
         start_ratio: Share of the stage's steps before it is switched on.
         n_items: Items per positive that are perturbed, the positive included.
     """
 
     weight: float = Field(default=0.0, ge=0)
     rho: float = Field(default=0.1, ge=0)
+    direction: Direction = "sign"
+    where: Where = "all"
     start_ratio: float = Field(default=0.3, ge=0, le=1)
     n_items: int = Field(default=16, ge=2)
 
@@ -76,6 +81,7 @@ class StageSettings(LoopSettings):
     Attributes:
         targets_per_sequence: Targets drawn from a window per epoch; 0 for all.
         stride: New targets per window; 0 lets the kind of data decide.
+        max_batches: Batches of an epoch, a random choice; 0 for all. Bounds what an epoch costs.
         split_ratio: 0 sees each target from its own context; above 0, about this share of
             a sequence is predicted from all the rest of it at once, which is much cheaper.
             Unordered data only.
@@ -98,6 +104,7 @@ class StageSettings(LoopSettings):
 
     targets_per_sequence: int = Field(default=0, ge=0)
     stride: int = Field(default=0, ge=0)
+    max_batches: int = Field(default=0, ge=0)
     split_ratio: float = Field(default=0.0, ge=0, le=0.6)
     loss: str = "sampled-softmax"
     deep_weight: float = Field(default=0.0, ge=0)

@@ -22,7 +22,7 @@ from training.loop import LoopHooks, StageLoop
 from training.model import new_matcher
 from training.objective import NegativeSource, build_sources
 from training.optimizers import build_optimizer
-from training.plans import Plan
+from training.plans import Plan, shortened
 from training.recipe import Recipe, StageSettings
 from training.run_state import RunState, restore_loop
 from training.samplers.base import SamplerData
@@ -237,7 +237,7 @@ class Trainer:
             raise UsageError(
                 f"{self.split.name}: no user has two training interactions: nothing to learn from"
             )
-        return plan
+        return shortened(plan, settings.max_batches)
 
     def _hooks(
         self, save: Callable[[], None], validate: Callable[[], dict[str, float]]

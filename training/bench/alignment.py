@@ -1,193 +1,130 @@
-"""``vizsla bench alignment``: what the adversarial task does to search and to accuracy.
+"""``--preset alignment``: what the adversarial task does to search and to accuracy, by its size.
 
-Both arms are forked from one warm checkpoint (stage 1 of a run of ``vizsla train``)
-with the same seeds, so that they differ in the task alone.
+The default is chosen on validation, by a rule that was fixed before the first arm was trained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from statistics import fmean
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from graph_index.attach import build_index
+from training.bench.alignment_plot import plot_alignment
+from training.bench.forks import DEEP_ONLY, Arm
 from training.bench.form import BenchFile, Row, Target
-from training.evaluate import EvaluateSettings, evaluate, open_split
-from training.evaluation.results import MATCHER, CurvePoint, Evaluation
-from training.pipeline import TrainRequest, train_bundle
-from training.provenance import Provenance
-from training.run_folder import read_run
-from vizsla.bundles import load
-from vizsla.cli_output import say
-from vizsla.datasets import resolve
-from vizsla.errors import TrainingError, UsageError
+from training.bench.measure import columns_of
+from training.bench.study import find, summarise
+from training.bench.training import TrainingPlan, Verdict, forks_of
 
-__all__ = ["ARMS", "COLUMNS", "SHARES", "AlignmentPlan", "alignment_targets", "run_alignment"]
+__all__ = ["ARMS", "OFF", "alignment_targets", "choose", "run_alignment"]
 
-ARMS = ("off", "on")
-WEIGHT = "stage2.adversarial.weight"
-_RECIPE = "matcher"
+OFF = "off"
+RHOS = (0.1, 0.3, 1.0, 0.03)
 
-SHARES = (0.02, 0.03, 0.05, 0.08, 0.12)
-"""Shares of the catalogue at which coverage is read off the curve."""
+_TASK = "stage2.adversarial."
 
-COLUMNS = (
-    "arm",
-    "seed",
-    "recall_at_20",
-    "ndcg_at_20",
-    *(f"coverage_at_{share:.0%}_scored" for share in SHARES),
-    "proxy_coverage_at_5%_scored",
-    "gini",
+
+def _task(name: str, rho: float, *, weight: float = 1.0, **changes: str) -> Arm:
+    further = {f"{_TASK}{key}": value for key, value in changes.items()}
+    return Arm(name, {f"{_TASK}weight": weight, f"{_TASK}rho": rho, **further})
+
+
+ARMS = (
+    Arm(OFF, {f"{_TASK}weight": 0.0}),
+    *(_task(f"sign-{rho:g}", rho, direction="sign", where="all") for rho in RHOS),
+    _task("gradient-0.3", 0.3, direction="gradient", where="all"),
+    _task("positive-0.3", 0.3, direction="sign", where="positive"),
+    _task("weight-0.3", 0.3, weight=0.3, direction="sign", where="all"),
 )
+"""Off, four sizes, and at one size another direction, the positive alone and less weight."""
+
+JUDGED = "proxy_coverage_at_0.5%"
+"""Decides: the kind of walk that is served, where it is cheapest and misses most."""
 
 RECALL_KEPT = 0.995
 """The task may cost half a percent of recall, relative."""
 
-JUDGED_SHARE = 0.05
+_JUDGING = tuple(
+    f"{part}_{name}{kind}"
+    for part in ("validation", "test")
+    for name in ("recall_at_20", JUDGED)
+    for kind in ("", "_gain")
+)
+COLUMNS = (
+    "dataset",
+    "arm",
+    "n_seeds",
+    "cpu_s",
+    *_JUDGING,
+    f"test_{JUDGED}_clear",
+    "test_medoids_coverage_at_5%_gain",
+    "test_few_coverage_at_5%_gain",
+)
 
 
-@dataclass(frozen=True, slots=True)
-class AlignmentPlan:
-    """What to train and how to look at it.
-
-    Attributes:
-        run: Folder of a finished ``vizsla train``: its data, recipe and stage 1 are taken.
-        work: Folder for the runs of the arms.
-        seeds: One pair of arms each.
-        assignments: Recipe settings over those of the run.
-        weight: Of the task in the arm ``on``; 0 takes the recipe's own.
-        settings: Of the evaluation.
-        home: Where datasets are.
-        threads: Torch threads of the training; 0 for one per core.
-    """
-
-    run: Path
-    work: Path
-    seeds: tuple[int, ...]
-    assignments: Mapping[str, Any]
-    weight: float
-    settings: EvaluateSettings
-    home: Path
-    threads: int = 0
-
-
-def run_alignment(plan: AlignmentPlan, file: BenchFile, origin: Provenance) -> list[Target]:
-    """Train both arms for every seed, one after the other, and compare.
-
-    A killed bench goes on: finished arms are in the file, an unfinished one resumes
-    from its checkpoint.
+def run_alignment(plan: TrainingPlan, file: BenchFile) -> Verdict:
+    """Train every arm for every seed on every dataset, compare, choose and draw.
 
     Raises:
-        UsageError: ``plan.run`` is no run of ``vizsla train``.
+        UsageError: A run is none of ``vizsla train``.
     """
-    for seed in plan.seeds:
-        for arm in ARMS:
-            file.step(f"{arm}-{seed}", partial(_arm, plan, arm, seed, origin))
-    return alignment_targets(file.result.rows)
+    file.steps(forks_of(plan, ARMS, DEEP_ONLY), plan.workers)
+    columns = [*columns_of("validation"), *columns_of("test")]
+    names = [arm.name for arm in ARMS]
+    summary = list(summarise(file.result.rows, names, columns, OFF))
+    plot_alignment(summary, file.path.with_suffix(".png"))
+    return Verdict(list(alignment_targets(summary)), COLUMNS, summary)
 
 
-def alignment_targets(rows: Sequence[Row]) -> list[Target]:
-    """Compare the means of the two arms.
+def choose(summary: Sequence[Row]) -> str:
+    """Return the arm that validation recommends.
 
-    Returns:
-        Coverage must not fall, and recall may fall by half a percent of itself.
+    Of the arms that keep 99.5 % of the exhaustive recall on every dataset, and whose coverage
+    is clearly better on one and clearly worse on none, the one with the largest mean gain;
+    ``off``, which costs half as much, where there is none.
     """
-    coverage = {arm: _mean(rows, arm, f"coverage_at_{JUDGED_SHARE:.0%}_scored") for arm in ARMS}
-    recall = {arm: _mean(rows, arm, "recall_at_20") for arm in ARMS}
-    return [
-        Target.of(
-            f"coverage@50 at {JUDGED_SHARE:.0%} of items scored, medoid entry, on minus off",
-            coverage["on"] - coverage["off"],
-            ">=",
-            0.0,
-        ),
-        Target.of(
-            "recall@20 under exhaustive scoring, on over off",
-            recall["on"] / recall["off"],
-            ">=",
-            RECALL_KEPT,
-        ),
+    gains = {
+        arm.name: _mean_gain(own)
+        for arm in ARMS
+        if arm.name != OFF
+        and _qualifies(own := [r for r in summary if r["arm"] == arm.name], summary)
+    }
+    return max(gains, key=lambda name: gains[name], default=OFF)
+
+
+def alignment_targets(summary: Sequence[Row]) -> Iterator[Target]:
+    """Yield what the chosen arm keeps of the recall, on test, and what it gains in coverage."""
+    chosen = choose(summary)
+    for dataset in dict.fromkeys(row["dataset"] for row in summary):
+        row, base = find(summary, dataset, chosen), find(summary, dataset, OFF)
+        name = f"{dataset}: recall@20 under exhaustive scoring, {chosen} (chosen) over off, test"
+        kept = None if row is None or base is None else _recall_kept(row, base, "test")
+        yield Target.of(name, kept, ">=", RECALL_KEPT)
+    for row in summary:
+        if row["arm"] == chosen and chosen != OFF:
+            name = f"{row['dataset']}: coverage@50, 0.5 % scored, {chosen} minus off, test"
+            yield Target.of(name, row[f"test_{JUDGED}_gain"][0], ">=", 0.0)
+
+
+def _qualifies(own: Sequence[Row], summary: Sequence[Row]) -> bool:
+    """Whether validation allows the arm, given its rows of all datasets."""
+    datasets = {row["dataset"] for row in summary}
+    gains = [row.get(f"validation_{JUDGED}_gain") for row in own]
+    if {row["dataset"] for row in own} != datasets or None in gains:
+        return False
+    clear = [row for row in own if row[f"validation_{JUDGED}_clear"]]
+    signs = {row[f"validation_{JUDGED}_gain"][0] > 0 for row in clear}
+    bases = [find(summary, row["dataset"], OFF) for row in own]
+    kept = [
+        _recall_kept(row, base, "validation") >= RECALL_KEPT
+        for row, base in zip(own, bases, strict=True)
+        if base is not None
     ]
+    return signs == {True} and all(kept)
 
 
-def coverage_at_share(curve: Sequence[CurvePoint], series: str, share: float) -> float | None:
-    """Read the coverage at a share of items scored off the curve.
-
-    Linear in the logarithm of the share between the two nearest points.
-
-    Returns:
-        None where the share lies outside the curve.
-
-    Example:
-        >>> points = [
-        ...     CurvePoint(series="proxy", beam_width=1, scored_ratio=s, coverage=c, recall=0.1)
-        ...     for s, c in ((0.01, 0.8), (0.04, 1.0))
-        ... ]
-        >>> round(coverage_at_share(points, "proxy", 0.02), 6)
-        0.9
-    """
-    points = sorted((p.scored_ratio, p.coverage) for p in curve if p.series == series)
-    if not points or not points[0][0] <= share <= points[-1][0]:
-        return None
-    shares, coverages = zip(*points, strict=True)
-    return float(np.interp(np.log(share), np.log(shares), coverages))
+def _mean_gain(own: Sequence[Row]) -> float:
+    return sum(float(row[f"validation_{JUDGED}_gain"][0]) for row in own) / len(own)
 
 
-def _arm(plan: AlignmentPlan, arm: str, seed: int, origin: Provenance) -> list[Row]:
-    say(f"adversarial task {arm}, seed {seed}")
-    out = plan.work / f"{arm}-{seed}"
-    _train(plan, arm, seed, out)
-    bundle = build_index(load(out), out / "bundles", seed=plan.settings.seed)
-    split = open_split(bundle, resolve(bundle.manifest.dataset.name, plan.home))
-    found = evaluate(bundle, split, plan.settings, origin)
-    return [_row(arm, seed, found)]
-
-
-def _train(plan: AlignmentPlan, arm: str, seed: int, out: Path) -> None:
-    run = read_run(plan.run)
-    if run is None:
-        raise UsageError(f"{plan.run} is no run of `vizsla train`: there is no run.json in it")
-    request = TrainRequest(
-        recipe=_RECIPE,  # every setting of it is replaced by the run's own
-        dataset_dir=resolve(run.dataset, plan.home),
-        out=out,
-        seed=seed,
-        threads=plan.threads,
-        assignments={**run.recipe, **plan.assignments, **_task(plan, arm)},
-        resume=read_run(out) is not None,
-        warm_start=plan.run,
-    )
-    if train_bundle(request) is None:
-        raise TrainingError(f"{out}: training was stopped; run the same command to go on")
-
-
-def _task(plan: AlignmentPlan, arm: str) -> dict[str, float]:
-    if arm == "off":
-        return {WEIGHT: 0.0}
-    return {WEIGHT: plan.weight} if plan.weight else {}
-
-
-def _row(arm: str, seed: int, found: Evaluation) -> Row:
-    exhaustive = found.row(MATCHER)
-    row: Row = {"arm": arm, "seed": seed, "dataset": found.dataset, "bundle": found.bundle}
-    row |= {name: estimate.mean for name, estimate in exhaustive.metrics.items()}
-    row |= {"gini": exhaustive.gini, "overlap_ratio": exhaustive.overlap_ratio}
-    for share in SHARES:
-        medoids = coverage_at_share(found.curve, "medoids", share)
-        row[f"coverage_at_{share:.0%}_scored"] = medoids
-        row[f"proxy_coverage_at_{share:.0%}_scored"] = coverage_at_share(
-            found.curve, "proxy", share
-        )
-    row["curve"] = [point.model_dump() for point in found.curve]
-    return row
-
-
-def _mean(rows: Sequence[Row], arm: str, column: str) -> float:
-    values = [row[column] for row in rows if row["arm"] == arm and row[column] is not None]
-    return fmean(values) if values else float("nan")
+def _recall_kept(row: Row, base: Row, part: str) -> float:
+    column = f"{part}_recall_at_20"
+    return float(row[column][0] / base[column][0])

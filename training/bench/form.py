@@ -3,7 +3,7 @@
 ::
 
     {name, preset, commit, machine, seed, started, command, settings,
-     rows: [...], targets: [{name, value, op, target, met}]}
+     rows: [...], summary: [...], targets: [{name, value, op, target, met}]}
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from training.bench.pool import Job, run_jobs
+from training.bench.pool import run_jobs
 from training.evaluation.markdown import table
 from training.provenance import Provenance
 from vizsla.cli_output import format_cell, print_table, progress, say
@@ -86,6 +86,7 @@ class BenchResult(BaseModel):
     Attributes:
         settings: What the rows depend on besides name and preset; a file of other settings
             is not resumed.
+        summary: Rows over several seeds, made anew from ``rows`` at the end.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -99,6 +100,7 @@ class BenchResult(BaseModel):
     started: str
     settings: dict[str, Any] = Field(default_factory=dict)
     rows: list[Row] = Field(default_factory=list)
+    summary: list[Row] = Field(default_factory=list)
     targets: list[Target] = Field(default_factory=list)
 
 
@@ -126,30 +128,40 @@ class BenchFile:
         if found:
             say(f"{name}: already in {self.path}")
             return found
-        made = [{"step": name, **row} for row in make()]
-        self.result.rows += made
-        self._write()
-        return made
+        return self._keep(name, make())
 
-    def steps(self, jobs: Mapping[str, Job], workers: int) -> None:
-        """Do the steps that the file lacks, some at a time; each is written as it ends."""
-        done = {row["step"] for row in self.result.rows}
-        missing = {name: job for name, job in jobs.items() if name not in done}
-        if len(missing) < len(jobs):
-            say(f"{len(jobs) - len(missing)} of {len(jobs)} steps are already in {self.path}")
-        with progress(self.result.name, total=len(missing), unit="runs") as bar:
-            for name, rows in run_jobs(missing, workers):
-                self.result.rows += [{"step": name, **row} for row in rows]
-                self._write()
-                bar.advance(1)
-                bar.note(name)
+    def steps(self, jobs: Mapping[str, Callable[[], Sequence[Row]]], workers: int) -> None:
+        """Make the rows of many steps, each in a process of its own, some at a time.
 
-    def finish(self, targets: Sequence[Target], columns: Sequence[str]) -> BenchResult:
-        """Write the targets too, and beside the file a table of these columns, ``.md``."""
-        self.result.targets = list(targets)
+        The rows of a step are written as soon as it ends.
+
+        Args:
+            jobs: Name to work, which has to survive the way to another process: a
+                ``functools.partial`` of a function of a module, or a callable dataclass.
+            workers: Steps at a time.
+        """
+        known = {row["step"] for row in self.result.rows}
+        missing = {name: job for name, job in jobs.items() if name not in known}
+        say(f"{len(jobs) - len(missing)} of {len(jobs)} steps are already in {self.path}")
+        with progress(self.result.preset, total=len(missing), unit="steps") as bar:
+            for name, made in run_jobs(missing, workers):
+                self._keep(name, made)
+                bar.advance()
+
+    def finish(
+        self, targets: Sequence[Target], columns: Sequence[str], summary: Sequence[Row] = ()
+    ) -> BenchResult:
+        """Write targets and summary too, and beside the file a table of these columns, ``.md``."""
+        self.result.targets, self.result.summary = list(targets), list(summary)
         self._write()
         write_text(self.path.with_suffix(".md"), to_markdown(self.result, columns))
         return self.result
+
+    def _keep(self, name: str, made: Sequence[Row]) -> list[Row]:
+        rows = [{"step": name, **row} for row in made]
+        self.result.rows += rows
+        self._write()
+        return rows
 
     def _write(self) -> None:
         write_text(self.path, self.result.model_dump_json(indent=2) + "\n")
@@ -180,7 +192,17 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _rows(result: BenchResult, columns: Sequence[str]) -> list[list[object]]:
-    return [[row.get(column) for column in columns] for row in result.rows]
+    """Return what to show: the summary where there is one, else every row."""
+    shown = result.summary or result.rows
+    return [[_readable(row.get(column)) for column in columns] for row in shown]
+
+
+def _readable(value: object) -> object:
+    """Write an estimate ``[mean, low, high]`` as one cell; its ends may be unknown."""
+    if not isinstance(value, list):
+        return value
+    mean, low, high = value
+    return f"{mean:.4f}" if low is None else f"{mean:.4f} [{low:.4f}, {high:.4f}]"
 
 
 def _target_rows(result: BenchResult) -> list[list[object]]:

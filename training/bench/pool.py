@@ -6,11 +6,14 @@ A process per job, and a fresh one: nothing that one arm leaves behind reaches t
 from __future__ import annotations
 
 import os
+import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from multiprocessing import get_context
+from contextlib import suppress
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Any, NamedTuple
 
 from vizsla.errors import TrainingError, VizslaError
@@ -31,8 +34,9 @@ class _Running(NamedTuple):
 def run_jobs(jobs: Mapping[str, Job], workers: int) -> Iterator[tuple[str, Any]]:
     """Run all jobs, some at a time, and yield name and result of each as it ends.
 
-    When a job fails, or the caller is interrupted, the running ones are asked to end
-    (SIGTERM; a training then writes its checkpoint) and waited for.
+    When a job fails, or the caller is interrupted or killed, the running ones are asked to
+    end (SIGTERM; a training then writes its checkpoint), and waited for while there is
+    somebody to wait.
 
     Args:
         jobs: Name to work; started in this order.
@@ -96,11 +100,25 @@ def _work(job: Job, answer: Connection) -> None:
     import torch
 
     os.setpgid(0, 0)
+    Thread(target=_end_with_caller, daemon=True).start()
     torch.set_num_threads(1)
+    with suppress(BrokenPipeError):  # nobody waits for the answer any more
+        answer.send(_outcome(job))
+
+
+def _outcome(job: Job) -> tuple[bool, Any]:
     try:
-        answer.send((True, job()))
+        return True, job()
     except VizslaError as error:
-        answer.send((False, error))
+        return False, error
     except Exception:  # noqa: BLE001 - whatever it is, the caller is told in one line
         traceback.print_exc()
-        answer.send((False, TrainingError("a job failed: its traceback is above")))
+        return False, TrainingError("a job failed: its traceback is above")
+
+
+def _end_with_caller() -> None:
+    """End this process when the one that started it is gone, however it went."""
+    caller = parent_process()
+    if caller is not None:
+        wait([caller.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)

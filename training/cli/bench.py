@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from training.bench import alignment as alignment_bench, spine as spine_bench
+from training.bench import spine as spine_bench
 from training.bench.form import BenchFile, conclude, new_result
+from training.cli.bench_training import named_paths, training
 from training.evaluate import RIVALS, EvaluateSettings
 from training.provenance import provenance
-from training.recipe import parse_assignments
 from vizsla.bundles import load
 from vizsla.config import load_settings
-from vizsla.errors import UsageError
 
 __all__ = ["app"]
 
@@ -53,7 +51,7 @@ def spine(
     fresh: Fresh = False,
 ) -> None:
     """Compare trained bundles with every rival, and their walks with exhaustive scoring, on test."""
-    origin, bundles = provenance(seed), _named(bundle)
+    origin, bundles = provenance(seed), named_paths("--bundle", bundle)
     hashes = {
         name: load(path, verify=False).manifest.content_hash for name, path in bundles.items()
     }
@@ -65,53 +63,7 @@ def spine(
     conclude(file.finish(targets, columns), columns, strict=strict)
 
 
-@app.command()
-def alignment(
-    json: ToFile,
-    run: Annotated[
-        Path, typer.Option(help="Finished folder of `vizsla train`; its stage 1 is forked.")
-    ],
-    work: Annotated[
-        Path | None, typer.Option(help="Folder for the arms' runs; default: beside --json.")
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Pairs of arms.")] = 3,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", help="Recipe setting, e.g. stage2.epochs=3.")
-    ] = None,
-    weight: Annotated[
-        float, typer.Option(min=0, help="Of the task where it is on; 0 for the recipe's own.")
-    ] = 1.0,
-    threads: Annotated[int, typer.Option(min=0, help="Torch threads; 0: one per core.")] = 0,
-    preset: Preset = "full",
-    max_queries: Annotated[
-        int | None, typer.Option(min=0, help="Test queries per arm; 0 for all.")
-    ] = None,
-    seed: Seed = 0,
-    strict: Strict = False,
-    fresh: Fresh = False,
-) -> None:
-    """Train with the adversarial task off and on, and compare coverage and recall."""
-    origin, settings = provenance(seed), _evaluation(preset, seed, max_queries, ())
-    plan = alignment_bench.AlignmentPlan(
-        run=run,
-        work=work or json.with_suffix(""),
-        seeds=tuple(range(seeds)),
-        assignments=parse_assignments(assignments or ()),
-        weight=weight,
-        settings=settings,
-        home=load_settings().home,
-        threads=threads,
-    )
-    kept = {
-        "run": str(run),
-        "assignments": dict(plan.assignments),
-        "weight": weight,
-        "max_queries": settings.max_queries,
-    }
-    file = BenchFile(json, new_result("alignment", preset, origin, kept), fresh=fresh)
-    targets = alignment_bench.run_alignment(plan, file, origin)
-    columns = alignment_bench.COLUMNS
-    conclude(file.finish(targets, columns), columns, strict=strict)
+app.command()(training)
 
 
 def _evaluation(
@@ -121,13 +73,3 @@ def _evaluation(
     return EvaluateSettings(
         max_queries=chosen or None, seed=seed, rivals=rivals, curve_queries=CURVE_QUERIES[preset]
     )
-
-
-def _named(texts: Sequence[str]) -> dict[str, Path]:
-    named = {}
-    for text in texts:
-        name, found, path = text.partition("=")
-        if not (name and found and path):
-            raise UsageError(f"--bundle {text!r}: give DATASET=PATH, for instance ml-1m=runs/ml-1m")
-        named[name] = Path(path)
-    return named

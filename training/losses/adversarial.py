@@ -2,23 +2,39 @@
 
 A graph built from distances between item vectors only helps a search if items
 that lie close score alike.  The task perturbs the output of the item net by
-the worst sign vector of a given length and asks for the same answer.
+the worst step of a given length and asks for the same answer.
 
 Shapes: **P** positives of a batch, **A** items perturbed per positive, **D** vector size.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-__all__ = ["AdversarialLoss", "adversarial_loss", "relative_epsilon"]
+__all__ = ["AdversarialLoss", "Direction", "Where", "adversarial_loss", "relative_epsilon"]
 
 LogitFn = Callable[[Tensor], Tensor]
 """Maps ``(P, A, D)`` item vectors to ``(P, A)`` logits, the positive's in column 0."""
+
+_TINY = 1e-20
+"""The gradient of a sure answer is very short, but it still points somewhere."""
+
+
+Direction = Literal["sign", "gradient"]
+"""``sign``: every coordinate moves by epsilon (fast gradient sign method, as in the paper).
+``gradient``: along the gradient itself, as far: ``epsilon * sqrt(D)`` in L2 length per item."""
+
+Where = Literal["all", "positive", "negatives"]
+"""Which items are moved.  The divergence is always over all of them: moving the positive alone
+asks that a target stays where it is when its own neighbourhood is entered from the side, moving
+the negatives alone that no neighbour of a negative overtakes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +44,7 @@ class AdversarialLoss:
     Attributes:
         loss: Scalar, KL divergence of the clean from the perturbed softmax, mean over P.
         epsilon: Length of the perturbation per coordinate.
-        sensitivity: Mean ``|s(e) - s(e + epsilon * sign)|``.
+        sensitivity: Mean ``|s(e) - s(e + step)|`` over all items, moved or not.
     """
 
     loss: Tensor
@@ -49,19 +65,26 @@ def relative_epsilon(vectors: Tensor, rho: float) -> float:
 
 
 def adversarial_loss(
-    logits_of: LogitFn, vectors: Tensor, mask: Tensor, rho: float
+    logits_of: LogitFn,
+    vectors: Tensor,
+    mask: Tensor,
+    rho: float,
+    direction: Direction = "sign",
+    where: Where = "all",
 ) -> AdversarialLoss:
     """Return the KL divergence between clean and perturbed answers.
 
-    The direction is the sign of the gradient of the softmax loss by each
-    user's own copy of each item vector; neither it nor the clean side carries
-    a gradient, so only the perturbed side learns.
+    The step follows the gradient of the softmax loss by each user's own copy
+    of each item vector; neither it nor the clean side carries a gradient, so
+    only the perturbed side learns.
 
     Args:
         logits_of: The user's side, fixed; called with clean and with perturbed vectors.
         vectors: ``(P, A, D)`` float32 outputs of the item net, with their gradient.
         mask: ``(P, A)`` bool, False for items that take no part; column 0 is True.
         rho: Size of the perturbation relative to the vectors' mean absolute coordinate.
+        direction: See ``Direction``; the length is the same for both.
+        where: See ``Where``.
 
     Example:
         Nothing is perturbed at ``rho = 0``, so nothing is lost:
@@ -76,8 +99,9 @@ def adversarial_loss(
         Chen et al., CIKM 2022, section 3.4 (equation 5); fast gradient sign method.
     """
     epsilon = relative_epsilon(vectors, rho)
-    clean, direction = _worst_direction(logits_of, vectors, mask)
-    perturbed = logits_of(vectors + epsilon * direction)
+    clean, gradient = _loss_gradient(logits_of, vectors, mask)
+    step = epsilon * _unit_steps(gradient, direction) * _moved(mask, where)[..., None]
+    perturbed = logits_of(vectors + step)
     target = _log_softmax(clean, mask)
     answer = _log_softmax(perturbed, mask)
     divergence = (target.exp() * (target - answer)).masked_fill(~mask, 0.0).sum(dim=1).mean()
@@ -85,14 +109,30 @@ def adversarial_loss(
     return AdversarialLoss(divergence, epsilon, float(moved))
 
 
-def _worst_direction(logits_of: LogitFn, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Return detached clean logits and the sign of the loss's gradient by the vectors."""
+def _loss_gradient(logits_of: LogitFn, vectors: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return detached clean logits and the gradient of the loss by the vectors."""
     with torch.enable_grad():
         free = vectors.detach().requires_grad_()
         logits = logits_of(free)
         loss = -_log_softmax(logits, mask)[:, 0].sum()
         (gradient,) = torch.autograd.grad(loss, free)
-    return logits.detach(), gradient.sign()
+    return logits.detach(), gradient
+
+
+def _unit_steps(gradient: Tensor, direction: Direction) -> Tensor:
+    """Return ``(P, A, D)`` steps of L2 length ``sqrt(D)``; a vanished gradient moves nothing."""
+    if direction == "sign":
+        return gradient.sign()
+    return math.sqrt(gradient.shape[-1]) * functional.normalize(gradient, dim=-1, eps=_TINY)
+
+
+def _moved(mask: Tensor, where: Where) -> Tensor:
+    """Return ``(P, A)`` bool: which items take the step."""
+    if where == "all":
+        return mask
+    is_positive = torch.zeros_like(mask)
+    is_positive[:, 0] = True
+    return mask & (is_positive if where == "positive" else ~is_positive)
 
 
 def _log_softmax(logits: Tensor, mask: Tensor) -> Tensor:

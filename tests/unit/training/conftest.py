@@ -105,6 +105,7 @@ SMALL = {
     "stage2.hard.n_negatives": 4,
     "stage2.hard.logq": "off",
     "stage2.hard.options": {},
+    "stage2.adversarial.weight": 1.0,
     "stage2.adversarial.n_items": 4,
 }
 """The recipe ``matcher`` at a size for tests: three batches per epoch."""

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, strategies as st
 
 from training.batches import BatchPlan, BatchSettings
+from training.plans import shortened
 from training.windows import cut_windows, keep_some, split_targets
 from vizsla.models.recommender.base import PADDING
 
@@ -157,3 +158,22 @@ def test_a_split_has_targets_and_a_context(lengths, ratio):
     assert not (targets & ~mask).any()
     assert (targets.sum(axis=1) >= 1).all()
     assert ((mask & ~targets).sum(axis=1) >= 1).all()
+
+
+def test_a_shortened_plan_has_the_first_batches_of_the_same_order(split):
+    """Two batches of an epoch are those that the whole epoch begins with."""
+    whole = BatchPlan(split, BatchSettings(4, 8), 0, "batches")
+    short = shortened(whole, 2)
+
+    assert (short.n_batches, short.n_rows) == (2, 8)
+    assert whole.n_batches > 2
+    for index in range(2):
+        assert torch.equal(short.epoch(1)[index].positives, whole.epoch(1)[index].positives)
+
+
+@pytest.mark.parametrize("max_batches", [0, 10_000])
+def test_a_plan_that_is_short_enough_is_left_alone(split, max_batches):
+    """0 is no bound."""
+    whole = BatchPlan(split, BatchSettings(4, 8), 0, "batches")
+
+    assert shortened(whole, max_batches) is whole

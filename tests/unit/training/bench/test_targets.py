@@ -1,10 +1,6 @@
 """What the benches ask for, on rows made by hand."""
 
-import pytest
-
-from training.bench.alignment import SHARES, alignment_targets, coverage_at_share
 from training.bench.spine import spine_targets
-from training.evaluation.results import CurvePoint
 
 
 def rival(dataset, system, low, high):
@@ -53,36 +49,3 @@ def test_a_curve_without_a_point_within_the_share_is_not_met():
     targets = list(spine_targets([], ["gowalla"]))
 
     assert [target.value for target in targets] == [None, None]
-
-
-def arm(name, seed, recall, coverage):
-    columns = {f"coverage_at_{share:.0%}_scored": coverage for share in SHARES}
-    return {"arm": name, "seed": seed, "recall_at_20": recall, **columns}
-
-
-def test_arms_are_compared_by_their_means():
-    """Two seeds each: coverage rises by a point, recall falls by one percent of itself."""
-    rows = [
-        arm("off", 0, 0.10, 0.95),
-        arm("off", 1, 0.30, 0.97),
-        arm("on", 0, 0.099, 0.96),
-        arm("on", 1, 0.297, 0.98),
-    ]
-    coverage, recall = alignment_targets(rows)
-
-    assert coverage.value == pytest.approx(0.01)
-    assert coverage.met
-    assert recall.value == pytest.approx(0.99)
-    assert not recall.met
-
-
-def test_coverage_outside_the_curve_is_unknown():
-    """Nothing is extrapolated."""
-    points = [
-        CurvePoint(series="medoids", beam_width=1, scored_ratio=share, coverage=0.9, recall=0.1)
-        for share in (0.04, 0.08)
-    ]
-
-    assert coverage_at_share(points, "medoids", 0.03) is None
-    assert coverage_at_share(points, "medoids", 0.05) == pytest.approx(0.9)
-    assert coverage_at_share(points, "proxy", 0.05) is None

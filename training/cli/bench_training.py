@@ -1,0 +1,94 @@
+"""``vizsla bench training``: how ways to train compare, over seeds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.bench.form import BenchFile, conclude, new_result
+from training.bench.training import PRESETS, Preset, TrainingPlan
+from training.provenance import provenance
+from training.recipe import parse_assignments
+from vizsla.config import load_settings
+from vizsla.errors import UsageError
+
+__all__ = ["named_paths", "training"]
+
+
+def training(
+    json: Annotated[Path, typer.Option("--json", help="Result file; an unfinished one goes on.")],
+    preset: Annotated[str, typer.Option(help=f"What to compare: {', '.join(PRESETS)}.")],
+    run: Annotated[
+        list[str],
+        typer.Option(help="DATASET=PATH of a finished `vizsla train`; its stage 1 is forked."),
+    ],
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for the arms' runs; default: beside --json.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of every arm.")] = 3,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Recipe setting of all arms.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Arms at a time, a thread each; 0: one per core.")
+    ] = 0,
+    max_queries: Annotated[
+        int, typer.Option(min=0, help="Queries per arm, of validation and of test; 0 for all.")
+    ] = 500,
+    cpu_minutes: Annotated[
+        float, typer.Option(min=0.01, help="Longest training of an arm, processor time.")
+    ] = 10.0,
+    seed: Annotated[int, typer.Option(help="First of the seeds.")] = 0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit non-zero if a target is missed.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin again even if the file has rows.")
+    ] = False,
+) -> None:
+    """Compare ways to train the deep score, each forked from one warm checkpoint, over seeds.
+
+    Every arm is a process with one thread. Finished arms are in the file, an interrupted one
+    goes on from its checkpoint.
+    """
+    compare: Preset = PRESETS.load(preset)
+    plan = TrainingPlan(
+        runs=named_paths("--run", run),
+        work=work or json.with_suffix(""),
+        seeds=tuple(range(seed, seed + seeds)),
+        assignments=parse_assignments(assignments or ()),
+        workers=workers or _n_cores(),
+        max_queries=max_queries,
+        cpu_minutes=cpu_minutes,
+        home=load_settings().home,
+        fresh=fresh,
+    )
+    result = new_result("training", preset, provenance(seed), plan.kept)
+    file = BenchFile(json, result, fresh=fresh)
+    verdict = compare(plan, file)
+    done = file.finish(verdict.targets, verdict.columns, verdict.summary)
+    conclude(done, verdict.columns, strict=strict)
+
+
+def named_paths(option: str, texts: Sequence[str]) -> dict[str, Path]:
+    """Read ``DATASET=PATH`` texts.
+
+    Raises:
+        UsageError: A text of another form; the message names the option.
+    """
+    named = {}
+    for text in texts:
+        name, found, path = text.partition("=")
+        if not (name and found and path):
+            raise UsageError(f"{option} {text!r}: give DATASET=PATH, for instance ml-1m=runs/ml-1m")
+        named[name] = Path(path)
+    return named
+
+
+def _n_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
