@@ -20,59 +20,33 @@ from numpy.typing import NDArray
 from training.backbone_trainer import BackboneTrainer, backbone_figures
 from training.baselines import BASELINES
 from training.baselines.base import Baseline, baseline_top_k, recommendation_histories
-from training.bench.bns_arms import ARMS, TABLES, Arm, Table
+from training.bench.bns_arms import ARMS, DEFAULT_ARM, TABLES, Arm, Table
 from training.bench.bns_data import StudyData, study_data
-from training.bench.bns_report import METRICS, QUALITY, bns_targets, summarise
-from training.bench.form import BenchFile, Row, Target
+from training.bench.bns_plots import plot_bns
+from training.bench.bns_report import COLUMNS, METRICS, QUALITY, bns_targets, summarise
+from training.bench.bns_separation import SeparationJob
+from training.bench.form import BenchFile, Row
 from training.bench.reference import ReferenceRule, train_reference
+from training.bench.training import TrainingPlan, Verdict
 from training.data import EvalCases, Split
 from training.metrics import evaluate_ranking
 from training.samplers.base import SamplerData
 from training.sampling_quality import QualityMeter
 from training.trainer import RunOptions
 from training.validation import PerQuery
+from vizsla.cli_output import say
 from vizsla.datasets import resolve
+from vizsla.errors import UnknownNameError
 from vizsla.models.recommender.backbones import Backbone, BackboneConfig
 from vizsla.models.recommender.mf import MatrixFactorisation
+from vizsla.registry import unknown_name
 from vizsla.rng import derive_seed
 
-__all__ = ["KS", "BnsPlan", "run_arm", "run_bns"]
+__all__ = ["KS", "Job", "run_arm", "run_bns"]
 
 KS = (5, 10, 20)
 Floats = NDArray[np.float64]
 CHOSEN_BY = "ndcg_at_20"
-
-
-@dataclass(frozen=True, slots=True)
-class BnsPlan:
-    """What to run.
-
-    Attributes:
-        datasets: Names in ``TABLES``.
-        arms: Arms to run, of those that a table has; empty for all.
-        seeds: Seeds per arm; 0 for the table's own number.
-        epochs: Epochs of all runs; 0 for the table's own number.
-        home: Where datasets are.
-        workers: Processes, one torch thread each.
-    """
-
-    datasets: tuple[str, ...]
-    home: Path
-    arms: tuple[str, ...] = ()
-    seeds: int = 0
-    epochs: int = 0
-    workers: int = 1
-
-    def table(self, dataset: str) -> Table:
-        """Return a dataset's part, as far as it is wanted."""
-        own = TABLES[dataset]
-        return Table(
-            tuple(arm for arm in own.arms if not self.arms or arm in self.arms),
-            self.seeds or own.seeds,
-            self.epochs or own.epochs,
-            own.batch_size,
-            own.every,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +71,16 @@ class Job:
         return [run_arm(self, data)]
 
 
-def run_bns(plan: BnsPlan, file: BenchFile) -> list[Target]:
-    """Run all selections, then all runs, and summarise; a killed bench goes on.
+def run_bns(plan: TrainingPlan, file: BenchFile) -> Verdict:
+    """Run all selections, then all runs, look at the order relation, and summarise.
 
-    Returns:
-        The figures asked for, met or not.
+    A killed bench goes on: finished steps are in the file.
+
+    Raises:
+        UnknownNameError: No such dataset or arm.
+        NotFoundError: A dataset has not been fetched.
     """
-    tables = {dataset: plan.table(dataset) for dataset in plan.datasets}
+    tables = {dataset: _table(plan, dataset) for dataset in plan.datasets or TABLES}
     selections = {
         f"{dataset}/{arm}/selection": Job(dataset, arm, 0, table, plan.home)
         for dataset, table in tables.items()
@@ -111,21 +88,56 @@ def run_bns(plan: BnsPlan, file: BenchFile) -> list[Target]:
         if ARMS[arm].engine == "backbone"
     }
     file.steps(selections, plan.workers)
-    chosen = {(row["dataset"], row["arm"]): row["epoch"] for row in _rows(file, "selection")}
+    chosen = {
+        (row["dataset"], row["arm"]): row["epoch"]
+        for row in file.result.rows
+        if row["kind"] == "selection"
+    }
     runs = {
         f"{dataset}/{arm}/{seed}": Job(
             dataset, arm, seed, table, plan.home, chosen.get((dataset, arm), table.epochs)
         )
         for dataset, table in tables.items()
         for arm in table.arms
-        for seed in range(table.seeds if ARMS[arm].engine != "baseline" else 1)
+        for seed in _seeds(plan, table, arm)
     }
-    file.steps(runs, plan.workers)
-    return bns_targets(summarise(file.result.rows))
+    looks = {
+        f"{dataset}/{DEFAULT_ARM}/separation": SeparationJob(dataset, DEFAULT_ARM, table, plan.home)
+        for dataset, table in tables.items()
+        if dataset in SEPARATED and DEFAULT_ARM in table.arms
+    }
+    file.steps({**runs, **looks}, plan.workers)
+    for picture in plot_bns(file.result.rows, file.path):
+        say(f"picture: {picture}")
+    summary = summarise(file.result.rows)
+    return Verdict(bns_targets(summary, file.result.rows), COLUMNS, summary)
 
 
-def _rows(file: BenchFile, kind: str) -> list[Row]:
-    return [row for row in file.result.rows if row["kind"] == kind]
+SEPARATED = ("ml-100k",)
+"""Datasets on which the order relation is looked at."""
+
+
+def _table(plan: TrainingPlan, dataset: str) -> Table:
+    """Return a dataset's part of the bench, as far as it is wanted."""
+    if dataset not in TABLES:
+        raise UnknownNameError(unknown_name("dataset of this bench", dataset, TABLES))
+    own = TABLES[dataset]
+    for arm in plan.arms:
+        if arm not in ARMS:
+            raise UnknownNameError(unknown_name("arm", arm, ARMS))
+    wanted = tuple(arm for arm in own.arms if not plan.arms or arm in plan.arms)
+    return replace(own, arms=wanted, epochs=plan.epochs or own.epochs)
+
+
+def _seeds(plan: TrainingPlan, table: Table, arm: str) -> range:
+    """Return the seeds of an arm; counting has no chance, and a reference needs fewer."""
+    engine = ARMS[arm].engine
+    if engine == "baseline":
+        return range(1)
+    return plan.seeds(min(table.seeds, REFERENCE_SEEDS) if engine == "reference" else table.seeds)
+
+
+REFERENCE_SEEDS = 3
 
 
 def run_arm(job: Job, data: StudyData) -> Row:

@@ -56,7 +56,7 @@ _CALIBRATED = {"prior": "item_item", "cdf": "sampled", "n_references": 64, "weig
 _LIGHTGCN = {
     "model": "lightgcn",
     "optimizer": "adam",
-    "learning_rate": 0.02,
+    "learning_rate": 0.003,
     "reduction": "mean",
     "touched_reg": 1e-3,
 }

@@ -10,6 +10,7 @@ from typing import Any
 from scipy import stats
 
 from training.bench.bns_arms import ARMS, DEFAULT_ARM
+from training.bench.bns_separation import posterior_error
 from training.bench.form import Row, Target
 
 __all__ = ["COLUMNS", "QUALITY", "bns_targets", "summarise"]
@@ -113,7 +114,7 @@ def _finite(test: Any) -> float | None:
     return None if math.isnan(value) else value  # equal samples have no p-value
 
 
-def bns_targets(summary: Sequence[Row]) -> list[Target]:
+def bns_targets(summary: Sequence[Row], rows: Sequence[Row] = ()) -> list[Target]:
     """Compare with what was asked for; what was not run misses its target."""
     figures = {(r["dataset"], r["arm"], r["at"]): r for r in summary}
 
@@ -130,6 +131,8 @@ def bns_targets(summary: Sequence[Row]) -> list[Target]:
         key=lambda row: row[n20] if row["at"] == "selected" else 0.0,
         default=None,
     )
+    looks = [row for row in rows if row["kind"] == "separation"]
+    last = looks[-1] if looks else {}
     default, default_best = value(DEFAULT_ARM, n20), value(DEFAULT_ARM, n20, "selected")
     kept = None if not default or not default_best else default / default_best
     return [
@@ -164,6 +167,13 @@ def bns_targets(summary: Sequence[Row]) -> list[Target]:
             None if best is None else best[n20],
             ">",
             0.449,
+        ),
+        Target.of("posterior: largest error in a simulation", posterior_error(), "<", 0.01),
+        Target.of(
+            "ml-100k: area under the curve of 1 - unbias minus that of the score alone",
+            minus(last.get("unbias_auc_item_item"), last.get("score_auc")),
+            ">",
+            0.0,
         ),
         Target.of(
             "yahoo-r3: calibrated prior, last epoch, NDCG@20",

@@ -20,12 +20,24 @@ from training.bench.rival_env import rival_python, speed_rivals
 from training.bench.rival_run import EpochTime, Pairs, run_rival
 from training.bench.rivals.drive import Job
 from training.bench.sampler_cost import SIZES, CostSettings, cost_rows, cost_targets
+from training.bench.training import TrainingPlan, Verdict
 from training.data import Split
 from training.splits import SplitSpec, load_split
 from vizsla.cli_output import say
 from vizsla.datasets import resolve
+from vizsla.errors import UnknownNameError
+from vizsla.registry import unknown_name
 
-__all__ = ["CASES", "COLUMNS", "OurTrainer", "SpeedCase", "SpeedPlan", "run_speed", "speed_targets"]
+__all__ = [
+    "CASES",
+    "COLUMNS",
+    "OurTrainer",
+    "SpeedCase",
+    "SpeedPlan",
+    "compare_speed",
+    "run_speed",
+    "speed_targets",
+]
 
 OurTrainer = Callable[[Split, Job], Sequence[EpochTime]]
 """Trains on the training part of a split and times every epoch."""
@@ -136,7 +148,18 @@ class SpeedPlan:
     ours: OurTrainer = train_own
 
 
-def run_speed(plan: SpeedPlan, file: BenchFile) -> list[Target]:
+def run_speed(plan: TrainingPlan, file: BenchFile) -> Verdict:
+    """Run the preset ``speed``: everything in turns in this process, one thread each."""
+    known = {case.dataset for case in CASES}
+    for dataset in plan.datasets:
+        if dataset not in known:
+            raise UnknownNameError(unknown_name("dataset of this bench", dataset, SPLITS))
+    cases = tuple(case for case in CASES if not plan.datasets or case.dataset in plan.datasets)
+    own = SpeedPlan(plan.home, cases, repeats=len(plan.seeds()), seed=plan.first_seed)
+    return Verdict(compare_speed(own, file), COLUMNS)
+
+
+def compare_speed(plan: SpeedPlan, file: BenchFile) -> list[Target]:
     """Measure throughput and sampler cost; a killed bench goes on after the last finished step.
 
     Raises:

@@ -23,13 +23,24 @@ def training(
     json: Annotated[Path, typer.Option("--json", help="Result file; an unfinished one goes on.")],
     preset: Annotated[str, typer.Option(help=f"What to compare: {', '.join(PRESETS)}.")],
     run: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(help="DATASET=PATH of a finished `vizsla train`; its stage 1 is forked."),
-    ],
+    ] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Of presets bns and speed; default: all of theirs.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="Arm to train now, any number of times; default: all.")
+    ] = None,
     work: Annotated[
         Path | None, typer.Option(help="Folder for the arms' runs; default: beside --json.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of every arm.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=0, help="Trainings of every arm; 0: the preset's own number.")
+    ] = 0,
+    epochs: Annotated[
+        int, typer.Option(min=0, help="Of preset bns; 0: the table's own number.")
+    ] = 0,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Recipe setting of all arms.")
     ] = None,
@@ -50,21 +61,25 @@ def training(
         bool, typer.Option("--fresh", help="Begin again even if the file has rows.")
     ] = False,
 ) -> None:
-    """Compare ways to train the deep score, each forked from one warm checkpoint, over seeds.
+    """Compare ways to train, over seeds: samplers, negatives, the adversarial task, speed.
 
-    Every arm is a process with one thread. Finished arms are in the file, an interrupted one
+    Every arm is a process with one thread. Finished arms are in the file, an interrupted fork
     goes on from its checkpoint.
     """
     compare: Preset = PRESETS.load(preset)
     plan = TrainingPlan(
-        runs=named_paths("--run", run),
+        runs=named_paths("--run", run or ()),
         work=work or json.with_suffix(""),
-        seeds=tuple(range(seed, seed + seeds)),
+        n_seeds=seeds,
+        first_seed=seed,
         assignments=parse_assignments(assignments or ()),
         workers=workers or _n_cores(),
         max_queries=max_queries,
         cpu_minutes=cpu_minutes,
         home=load_settings().home,
+        datasets=tuple(dataset or ()),
+        arms=tuple(arm or ()),
+        epochs=epochs,
         fresh=fresh,
     )
     result = new_result("training", preset, provenance(seed), plan.kept)

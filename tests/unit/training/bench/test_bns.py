@@ -9,6 +9,7 @@ from training.bench.bns_plots import plot_bns
 from training.bench.bns_report import METRICS, bns_targets, half_width, p_value, summarise
 from training.bench.bns_separation import SeparationJob, posterior_error
 from training.bench.form import BenchFile, new_result
+from training.bench.training import TrainingPlan
 from training.objective import sampler_settings
 from training.provenance import provenance
 from training.samplers.bns import BayesianSettings
@@ -128,18 +129,28 @@ def test_the_papers_data(home):
 @pytest.mark.slow
 def test_a_small_bench_runs_resumes_and_draws(home, tmp_path, monkeypatch):
     """One epoch of three arms: rows, a table, pictures; the second time nothing runs."""
-    table = Table(("rns", DEFAULT_ARM, "ease"), seeds=2, epochs=2, every=1)
+    table = Table(("rns", DEFAULT_ARM, "ease"), seeds=2, epochs=3, every=1)
     monkeypatch.setitem(bns.TABLES, "ml-100k", table)
-    plan = bns.BnsPlan(("ml-100k",), home, epochs=2)
+    plan = TrainingPlan(
+        {},
+        tmp_path,
+        0,
+        {},
+        workers=1,
+        max_queries=0,
+        cpu_minutes=1.0,
+        home=home,
+        datasets=("ml-100k",),
+    )
     file = BenchFile(tmp_path / "bns.json", new_result("training", "bns", provenance(0), {}))
-    targets = bns.run_bns(plan, file)
+    verdict = bns.run_bns(plan, file)
     again = BenchFile(tmp_path / "bns.json", new_result("training", "bns", provenance(0), {}))
     n_rows = len(again.result.rows)
     bns.run_bns(plan, again)
     pictures = plot_bns(file.result.rows, file.path)
 
-    assert len(targets) == len(bns_targets(summarise(file.result.rows)))
-    assert len(again.result.rows) == n_rows == 2 + 2 * 2 + 1
+    assert {row["arm"] for row in verdict.summary} == set(table.arms)
+    assert len(again.result.rows) == n_rows == 2 + 2 * 2 + 1 + 3
     assert all(path.stat().st_size > 10_000 for path in pictures)
 
 
