@@ -56,7 +56,8 @@ _CALIBRATED = {"prior": "item_item", "cdf": "sampled", "n_references": 64, "weig
 _LIGHTGCN = {
     "model": "lightgcn",
     "optimizer": "adam",
-    "learning_rate": 0.003,
+    "learning_rate": 0.005,
+    "schedule": "cosine",
     "reduction": "mean",
     "touched_reg": 1e-3,
 }
