@@ -45,7 +45,7 @@ class BackboneRecipe(LoopSettings):
     gradient_clip: float = Field(default=0.0, ge=0)
     metric: str = "ndcg_at_20"
     patience: int = Field(default=0, ge=0)
-    validate_every: int = Field(default=5, ge=1)
+    validate_every: int = Field(default=5, ge=0)
 
     @property
     def is_propagated(self) -> bool:

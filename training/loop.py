@@ -155,7 +155,8 @@ class StageLoop(Generic[Batch]):
                 return False
         counters.epoch, counters.batch = counters.epoch + 1, 0
         self._gradients.end_epoch(counters.stage + 1, counters.epoch)
-        if counters.epoch % self.settings.validate_every == 0:
+        every = self.settings.validate_every
+        if every and counters.epoch % every == 0:
             self._validate(title)
         self._save()
         return True

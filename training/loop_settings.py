@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from training.schedules import Schedule
 
-__all__ = ["LoopSettings"]
+__all__ = ["NEVER", "LoopSettings"]
+
+NEVER = 0
+"""Epochs between validations where there is nothing to validate on."""
 
 
 class LoopSettings(BaseModel):
@@ -28,7 +31,7 @@ class LoopSettings(BaseModel):
         metric: Validation metric to maximise, or a sum: ``recall_at_20+ndcg_at_20``; ``-nll``
             minimises the targets' negative log-likelihood.
         patience: Validations without a gain before the stage ends; 0 never ends early.
-        validate_every: Epochs between validations.
+        validate_every: Epochs between validations; 0 never validates and keeps the last weights.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,7 +48,7 @@ class LoopSettings(BaseModel):
     gradient_clip: float = Field(default=5.0, ge=0)
     metric: str = "recall_at_20"
     patience: int = Field(default=3, ge=0)
-    validate_every: int = Field(default=1, ge=1)
+    validate_every: int = Field(default=1, ge=0)
 
     @field_validator("metric")
     @classmethod

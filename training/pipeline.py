@@ -10,11 +10,12 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from training import checkpoint, gate
+from training import checkpoint, gate, refit
 from training.data import Split
 from training.distributed.launch import Workers, train_on_workers, with_shards
 from training.distributed.worker import Job
 from training.export import Trained, export_bundle
+from training.gate import GateReport
 from training.model import check_recipe, data_kinds, model_config, new_matcher
 from training.recipe import Recipe, load_recipe
 from training.run_folder import RunFile, RunResult, open_run, write_run
@@ -29,7 +30,9 @@ from training.validation import (
 )
 from vizsla.cli_output import say
 from vizsla.clock import Clock, SystemClock
+from vizsla.contracts.features import DatasetManifest
 from vizsla.datasets import read_manifest
+from vizsla.errors import UsageError
 from vizsla.models.recommender.base import Matcher
 
 __all__ = ["TrainRequest", "TrainedRun", "train_bundle"]
@@ -49,6 +52,7 @@ class TrainRequest:
         resume: Go on with an unfinished run.
         fresh: Start again in a folder that holds a run.
         warm_start: Folder of another run whose first stage is taken.
+        refit: Folder of a finished run whose choices are taken to train on validation too.
         should_stop: Asked after every step.
         clock: Tells the time.
         workers: Processes under Ray to train on; None trains in this one.
@@ -63,6 +67,7 @@ class TrainRequest:
     resume: bool = False
     fresh: bool = False
     warm_start: Path | None = None
+    refit: Path | None = None
     should_stop: Callable[[], bool] = lambda: False
     clock: Clock = field(default_factory=SystemClock)
     workers: Workers | None = None
@@ -111,12 +116,27 @@ def train_bundle(request: TrainRequest) -> TrainedRun | None:
 def _load(request: TrainRequest) -> tuple[Recipe, Split]:
     """Read the recipe for this kind of data, and cut the data as the recipe wants it."""
     manifest = read_manifest(request.dataset_dir)
-    kinds = data_kinds(manifest)
-    recipe = load_recipe(request.recipe, kinds, request.assignments)
+    if request.refit is not None:
+        return _load_refit(request, request.refit, manifest)
+    recipe = load_recipe(request.recipe, data_kinds(manifest), request.assignments)
     if request.workers is not None:
         recipe = with_shards(recipe, request.workers.n_workers)
     spec = default_spec(manifest).model_copy(update={"max_history": recipe.max_history})
     return recipe, load_split(request.dataset_dir, spec)
+
+
+def _load_refit(
+    request: TrainRequest, folder: Path, manifest: DatasetManifest
+) -> tuple[Recipe, Split]:
+    if request.assignments or request.warm_start is not None:
+        raise UsageError(
+            "--refit takes all settings from the run: leave out --set and --warm-start"
+        )
+    run, result = refit.source_run(folder, manifest)
+    recipe = refit.refit_recipe(run, result)
+    if request.workers is not None:
+        recipe = with_shards(recipe, request.workers.n_workers)
+    return recipe, load_split(request.dataset_dir, refit.refit_spec(run))
 
 
 def _run_file(request: TrainRequest, recipe: Recipe, split: Split) -> RunFile:
@@ -128,6 +148,7 @@ def _run_file(request: TrainRequest, recipe: Recipe, split: Split) -> RunFile:
         content_hash=split.content_hash,
         split=split.spec,
         warm_start=None if warm is None else str(warm.resolve()),
+        refit=None if request.refit is None else str(request.refit.resolve()),
     )
 
 
@@ -172,12 +193,13 @@ def _train_on_workers(request: TrainRequest, recipe: Recipe, split: Split) -> Ma
 
 
 def _finish(request: TrainRequest, recipe: Recipe, split: Split, matcher: Matcher) -> RunResult:
-    if recipe.stage2.epochs:
-        some = validation_cases(split, recipe.validation_queries, request.seed)
-        _shrink(matcher, ranking_validator(split, some))
-    cases = validation_cases(split, recipe.gate_queries, request.seed)
-    two_sided = _stage1_model(request, recipe, split)
-    report = gate.judge(matcher, two_sided, split, cases, request.seed)
+    if request.refit is None:
+        share, report, n_queries = _judge(request, recipe, split, matcher)
+    else:
+        _, source = refit.source_run(request.refit, read_manifest(request.dataset_dir))
+        share, report, n_queries = source.share, refit.refit_gate(source), source.n_queries
+        if isinstance(matcher, ShrinksDeep) and recipe.stage2.epochs:
+            matcher.scale_deep(share)
     config = model_config(recipe, split)
     trained = Trained(matcher, config, recipe, request.seed, split, report)
     bundle = export_bundle(trained, request.out, request.clock)
@@ -186,15 +208,39 @@ def _finish(request: TrainRequest, recipe: Recipe, split: Split, matcher: Matche
         publishable=report.publishable,
         gate=report.checks,
         figures=report.figures,
-        n_queries=len(cases.targets),
+        n_queries=n_queries,
         train_s=0.0,
+        epochs=_best_epochs(request.out, len(recipe.stages)),
+        share=share,
     )
 
 
-def _shrink(matcher: Matcher, validate: Validator) -> None:
+def _judge(
+    request: TrainRequest, recipe: Recipe, split: Split, matcher: Matcher
+) -> tuple[float, GateReport, int]:
+    """Fit the share of the deep score and ask the gate; also return the number of its queries."""
+    share = 1.0
+    if recipe.stage2.epochs:
+        some = validation_cases(split, recipe.validation_queries, request.seed)
+        share = _shrink(matcher, ranking_validator(split, some))
+    cases = validation_cases(split, recipe.gate_queries, request.seed)
+    two_sided = _stage1_model(request, recipe, split)
+    report = gate.judge(matcher, two_sided, split, cases, request.seed)
+    return share, report, len(cases.targets)
+
+
+def _best_epochs(out: Path, n_stages: int) -> list[int]:
+    """Return after how many epochs of each stage its weights were taken; 0 for one not trained."""
+    newest = checkpoint.latest(out / "checkpoint")
+    results = checkpoint.load(newest).state["results"] if newest is not None else []
+    epochs = [int(result["epoch"]) for result in results]
+    return epochs + [0] * (n_stages - len(epochs))
+
+
+def _shrink(matcher: Matcher, validate: Validator) -> float:
     """Keep as much of the deep score as makes validation's targets likeliest, 0 if none helps."""
     if not isinstance(matcher, ShrinksDeep):
-        return
+        return 1.0
     share = fit_share(
         matcher,
         lambda: -validate(matcher, "deep")["nll"],
@@ -203,6 +249,7 @@ def _shrink(matcher: Matcher, validate: Validator) -> None:
     say(f"share of the deep score that is kept, fitted on validation: {share:g}")
     if not share:
         say("the deep score adds nothing here: --set model=two_sided serves the same more cheaply")
+    return share
 
 
 def _stage1_model(request: TrainRequest, recipe: Recipe, split: Split) -> Matcher | None:

@@ -44,6 +44,8 @@ class RunResult(_Frozen):
         figures: Mean validation figures by model.
         n_queries: Validation queries behind them.
         train_s: Seconds from start (or resume) to the end.
+        epochs: Of each stage, after how many its weights were taken; None in older runs.
+        share: Of the deep score, that was kept.
     """
 
     bundle: str
@@ -52,6 +54,8 @@ class RunResult(_Frozen):
     figures: dict[str, dict[str, float]]
     n_queries: int
     train_s: float
+    epochs: list[int] | None = None
+    share: float = 1.0
 
 
 class RunFile(_Frozen):
@@ -64,6 +68,7 @@ class RunFile(_Frozen):
         content_hash: Of the dataset.
         split: How it was cut.
         warm_start: Folder whose first stage was taken, or None.
+        refit: Folder of the run whose choices were taken, or None.
         result: None until the run is finished.
     """
 
@@ -73,6 +78,7 @@ class RunFile(_Frozen):
     content_hash: str
     split: dict[str, Any]
     warm_start: str | None = None
+    refit: str | None = None
     result: RunResult | None = None
 
 

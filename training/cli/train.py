@@ -41,6 +41,10 @@ def train(
     warm_start: Annotated[
         Path | None, typer.Option(help="Take stage 1 from another run's folder.")
     ] = None,
+    refit: Annotated[
+        Path | None,
+        typer.Option(help="Take a finished run's choices, and train on its validation data too."),
+    ] = None,
     threads: Annotated[
         int, typer.Option(min=0, help="Torch threads; 0: one per core, or one per worker.")
     ] = 0,
@@ -71,6 +75,7 @@ def train(
         resume=resume,
         fresh=fresh,
         warm_start=warm_start,
+        refit=refit,
         should_stop=flag,
         workers=None if workers is None else Workers(workers, max_failures, ray_address),
     )

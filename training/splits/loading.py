@@ -51,6 +51,8 @@ def split(dataset: Dataset, spec: SplitSpec | None = None) -> Split:
     _check(manifest, spec)
     log = build_log(dataset, spec)
     part = RULES[spec.method](log, spec)
+    if spec.refit:
+        part[part == VALIDATION] = TRAIN
     whole_users = spec.method == "given" and spec.held_out == "users"
     cases = cases_of_held_out_users if whole_users else cases_of_part
     return Split(

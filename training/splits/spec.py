@@ -31,6 +31,7 @@ class SplitSpec(BaseModel):
         event_types: Event types that count as positive; None for all but ``NOT_POSITIVE``.
         held_out: For ``given``: ``users`` holds out whole users (sessions): each one's own
             earlier items are the history.
+        refit: Validation events are for training too, once they have decided what they are for.
         targets: For held-out users: ``last`` asks for the last item only, ``all`` for the
             next item after every prefix.
     """
@@ -45,6 +46,7 @@ class SplitSpec(BaseModel):
     min_user_interactions: int = Field(default=1, ge=1)
     min_item_interactions: int = Field(default=1, ge=1)
     event_types: tuple[str, ...] | None = None
+    refit: bool = False
     held_out: Literal["interactions", "users"] = "interactions"
     targets: Literal["last", "all"] = "last"
 
