@@ -62,7 +62,8 @@ def plot_alignment(summary: Sequence[Row], target: Path) -> None:
         _draw(above, own, LINES, f"{dataset}: coverage@50 on test")
         _draw(below, own, RECALL, f"{dataset}: exhaustive recall@20 on test")
     handles, labels = grid[0][0].get_legend_handles_labels()
-    for _, marker, label in VARIANTS.values():
+    trained = {row["arm"] for row in summary}
+    for _, marker, label in (VARIANTS[arm] for arm in VARIANTS if arm in trained):
         handles.append(Line2D([], [], color="grey", marker=marker, linestyle="", label=label))
         labels.append(f"{label}, rho 0.3")
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
@@ -73,13 +74,14 @@ def plot_alignment(summary: Sequence[Row], target: Path) -> None:
 def _draw(
     axes: Axes, rows: Sequence[Row], lines: Mapping[str, tuple[str, str]], title: str
 ) -> None:
-    sweep = sorted((r for r in rows if r["arm"] in PLACES), key=lambda r: PLACES[r["arm"]])
+    found = {row["arm"] for row in rows}
+    sweep = [arm for arm in sorted(PLACES, key=lambda arm: PLACES[arm]) if arm in found]
     for column, (label, colour) in lines.items():
-        places = [PLACES[row["arm"]] for row in sweep]
-        _points(axes, places, [_against_off(row, column) for row in sweep], colour, "o-", label)
+        places = [PLACES[arm] for arm in sweep]
+        _points(axes, places, _against_off(rows, sweep, column), colour, "o-", label)
         for arm, (place, marker, _) in VARIANTS.items():
-            others = [_against_off(row, column) for row in rows if row["arm"] == arm]
-            _points(axes, [place] * len(others), others, colour, marker, None)
+            if arm in found:
+                _points(axes, [place], _against_off(rows, [arm], column), colour, marker, None)
     axes.set_xscale("log")
     axes.set_xticks(list(PLACES.values()), ["off", *(arm.partition("-")[2] for arm in SWEEP)])
     axes.set_xticks([], minor=True)
@@ -88,11 +90,14 @@ def _draw(
     axes.grid(visible=True, alpha=0.25)
 
 
-def _against_off(row: Row, column: str) -> Estimate:
-    """Return a mean with the interval of its difference from the arm without the task."""
-    mean = row[column][0]
-    gain, low, high = row.get(f"{column}_gain_by_query", (0.0, 0.0, 0.0))
-    return [mean, mean - gain + low, mean - gain + high]
+def _against_off(rows: Sequence[Row], arms: Sequence[str], column: str) -> list[Estimate]:
+    """Return each arm's difference from the arm without the task, on top of that arm's mean.
+
+    An arm of fewer seeds has fewer queries: its own mean would stand beside other queries' means.
+    """
+    base = next((row[column][0] for row in rows if row["arm"] == "off"), 0.0)
+    gains = {row["arm"]: row.get(f"{column}_gain_by_query", (0.0, 0.0, 0.0)) for row in rows}
+    return [[base + end for end in gains[arm]] for arm in arms]
 
 
 def _points(
