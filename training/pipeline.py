@@ -185,7 +185,8 @@ def _train_on_workers(request: TrainRequest, recipe: Recipe, split: Split) -> Ma
     )
     if not train_on_workers(job, request.workers, request.should_stop):
         return None
-    matcher = new_matcher(recipe, split, request.seed)
+    empty = recipe.model_copy(update={"item_init": "random"})  # an SVD only to be overwritten
+    matcher = new_matcher(empty, split, request.seed)
     newest = checkpoint.latest(request.out / "checkpoint")
     assert newest is not None
     matcher.load_state_dict(checkpoint.load(newest).group("model"))

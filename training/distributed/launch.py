@@ -27,6 +27,8 @@ DEFAULT_SHARDS = 4
 """Shards of a batch under workers, where the recipe does not say."""
 
 _DATASET = "interactions"
+_TIMEOUT_S = 24 * 3600
+"""The others wait while the first worker validates; a dead worker is noticed at once all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def _fit(job: Job, workers: Workers) -> Ending:
             train_loop_config=job.model_dump(mode="json"),
             datasets={_DATASET: interactions(job.dataset_dir)},
             dataset_config=data_config(),
-            torch_config=TorchConfig(backend="gloo"),
+            torch_config=TorchConfig(backend="gloo", timeout_s=_TIMEOUT_S),
             scaling_config=ScalingConfig(
                 num_workers=workers.n_workers,
                 use_gpu=False,
