@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["share_below"]
+__all__ = ["look_up", "share_below"]
 
 
 @numba.njit(cache=True)
@@ -41,3 +41,38 @@ def share_below(
                 count += np.int32(taken[place]) & np.int32(own[place] <= highest)
             shares[row, column] = np.float32(count) / np.float32(n_taken + 1)
     return shares
+
+
+@numba.njit(cache=True)
+def look_up(
+    columns: NDArray[np.int32],
+    values: NDArray[np.float32],
+    missing: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    wanted: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Look entries of a sparse matrix up, by binary search in their rows.
+
+    Args:
+        columns: ``(U, K)`` int32, each row ascending, K at least 1.
+        values: ``(U, K)`` float32.
+        missing: ``(U,)`` float32, what the other entries of a row are.
+        rows: ``(P,)`` int64.
+        wanted: ``(P, C)`` int64 columns.
+
+    Returns:
+        ``(P, C)`` float32.
+    """
+    found = np.empty(wanted.shape, np.float32)
+    for place in range(len(rows)):
+        row = rows[place]
+        own = columns[row]
+        for number in range(wanted.shape[1]):
+            column, first, size = wanted[place, number], 0, len(own)
+            while size > 1:
+                half = size // 2
+                first += half * (own[first + half] <= column)
+                size -= half
+            is_kept = own[first] == column
+            found[place, number] = values[row, first] if is_kept else missing[row]
+    return found

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.baselines.base import keep_largest
+from training.counting import look_up
 from training.isotonic import Calibration
 from vizsla.cli_output import progress
 
@@ -98,8 +99,7 @@ class SparseTable:
         n_kept: Items of each user, K.
 
     Complexity:
-        A lookup copies K numbers per positive and searches them, ``O(P (K + C log K))``,
-        however many items there are.
+        A lookup is a binary search, ``O(P C log K)``, however many items there are.
     """
 
     def __init__(self, pairs: ScoredPairs, n_kept: int) -> None:
@@ -113,13 +113,10 @@ class SparseTable:
 
     def __call__(self, users: Tensor, item_nums: Tensor) -> Tensor:
         """Search the pairs among the kept ones of their users."""
-        rows = torch.from_numpy(self._items).index_select(0, users)
-        wanted = item_nums.int()
-        places = torch.searchsorted(rows, wanted).clamp_(max=self.n_kept - 1)
-        flat = torch.from_numpy(self._probabilities).view(-1)
-        found = _take(flat, users[:, None] * self.n_kept + places)
-        rest = torch.from_numpy(self._rest)[users]
-        return torch.where(rows.gather(1, places) == wanted, found, rest[:, None])
+        found = look_up(
+            self._items, self._probabilities, self._rest, users.numpy(), item_nums.numpy()
+        )
+        return torch.from_numpy(found)
 
     def _fill(self, pairs: ScoredPairs, users: NDArray[np.int64]) -> None:
         seen, scores = sp.csr_array(pairs.seen[users]), sp.csr_array(pairs.scores(users))

@@ -54,7 +54,7 @@ COLUMNS = (
     "epoch_s",
     "last_loss",
     "ours_over_it",
-    "ms_per_batch",
+    "cpu_ms_per_batch",
     "over_dns",
 )
 
@@ -120,8 +120,8 @@ CASES = (
     SpeedCase("bpr-mf", "ml-1m", epochs=2),
     SpeedCase("bpr-mf", "gowalla", epochs=2),
     SpeedCase("lightgcn", "ml-100k", epochs=2),
-    SpeedCase("lightgcn", "ml-1m", epochs=2, max_batches=20),
-    SpeedCase("lightgcn", "gowalla", epochs=2, max_batches=20),
+    SpeedCase("lightgcn", "ml-1m", epochs=2, max_batches=10),
+    SpeedCase("lightgcn", "gowalla", epochs=2, max_batches=10),
 )
 
 
