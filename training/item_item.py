@@ -25,7 +25,7 @@ HELD_OUT_RATIO = 0.2
 MAX_NEIGHBORS = 100
 MAX_CALIBRATION_PAIRS = 20_000_000
 EASE_MAX_ITEMS = 4_000
-EASE_REG = 200.0
+EASE_REG = 500.0
 BLOCK_ENTRIES = 10_000_000
 """Entries of the similarity matrix that may be computed at once, however few are kept."""
 
@@ -35,7 +35,7 @@ class CalibratedItemItemPrior:
 
     An item-item model is fitted on 80 % of the training pairs; how often an unseen
     pair of a given score is among the held-out 20 % is measured and smoothed to a rising
-    curve.  Spotting hidden positives it is far better than popularity, and its level is
+    curve.  Then the model is fitted on all pairs, and scores whole histories.  Spotting hidden positives it is far better than popularity, and its level is
     right, which matters more than the formula that uses it.  It partly distils the
     item-item model into the one being trained.
 
@@ -55,11 +55,12 @@ class CalibratedItemItemPrior:
     def __init__(self, data: SamplerData) -> None:
         generator = numpy_generator(data.seed, "item-item prior")
         pairs = _hold_out(data.train, data.n_items, generator)
-        self._fitted = pairs.fitted
+        self._histories = pairs.fitted
         self._similarity = item_similarity(pairs.fitted)
         self.calibration = self._calibrate(pairs.held_out, generator)
-        seen = sp.csr_matrix(pairs.fitted + pairs.held_out)
-        self.table = build_table(ScoredPairs(self._product, self.calibration, seen))
+        self._histories = sp.csr_matrix(pairs.fitted + pairs.held_out)
+        self._similarity = item_similarity(self._histories)
+        self.table = build_table(ScoredPairs(self._product, self.calibration, self._histories))
 
     def __call__(self, users: Tensor, item_nums: Tensor) -> Tensor:
         """Return ``(P, C)`` float32 probabilities for ``(P,)`` users and ``(P, C)`` unseen items."""
@@ -72,15 +73,15 @@ class CalibratedItemItemPrior:
         return np.ascontiguousarray(dense, np.float32)
 
     def _product(self, users: NDArray[np.int64]) -> NDArray[np.float32] | sp.csr_matrix:
-        return self._fitted[users] @ self._similarity
+        return self._histories[users] @ self._similarity
 
     def _calibrate(self, held_out: sp.csr_matrix, generator: np.random.Generator) -> Calibration:
         users = np.flatnonzero(np.diff(held_out.indptr))
-        n_users = max(1, MAX_CALIBRATION_PAIRS // self._fitted.shape[1])
+        n_users = max(1, MAX_CALIBRATION_PAIRS // held_out.shape[1])
         if len(users) > n_users:
             users = generator.choice(users, n_users, replace=False)
         scores = self.scores(users)
-        unseen = self._fitted[users].toarray() == 0
+        unseen = self._histories[users].toarray() == 0
         hits = held_out[users].toarray() > 0
         return calibrate(scores[unseen], hits[unseen])
 

@@ -99,7 +99,7 @@ def p_value(own: Mapping[int, float], other: Mapping[int, float]) -> float | Non
 
     Example:
         >>> round(p_value({0: 0.40, 1: 0.41, 2: 0.42}, {0: 0.43, 1: 0.45, 2: 0.44}), 3)
-        0.057
+        0.035
     """
     if len(own) == 1 and len(other) > 1:
         return _finite(stats.ttest_1samp(list(other.values()), next(iter(own.values()))))
