@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["look_up", "share_below"]
+__all__ = ["look_up", "mark_owners", "share_below"]
 
 
 @numba.njit(cache=True)
@@ -75,4 +75,42 @@ def look_up(
                 size -= half
             is_kept = own[first] == column
             found[place, number] = values[row, first] if is_kept else missing[row]
+    return found
+
+
+@numba.njit(cache=True)
+def mark_owners(
+    offsets: NDArray[np.int64],
+    members: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    wanted: NDArray[np.int64],
+    n_members: int,
+) -> NDArray[np.bool_]:
+    """Tell which of the wanted members are in which groups, by walking the groups.
+
+    Args:
+        offsets: ``(G + 1,)`` int64: group ``g`` has ``members[offsets[g]:offsets[g + 1]]``.
+        members: ``(M,)`` int64 below ``n_members``.
+        groups: ``(S,)`` int64, repeats welcome.
+        wanted: ``(P,)`` int64 below ``n_members``, repeats welcome.
+        n_members: Number of possible members.
+
+    Returns:
+        ``(P, S)`` bool.
+
+    Complexity:
+        ``O(n_members + P S)`` plus the sizes of the groups.
+    """
+    last = np.full(n_members, -1, np.int32)
+    before = np.empty(len(wanted), np.int32)  # the wanted place of the same member before this one
+    for place in range(len(wanted)):
+        before[place] = last[wanted[place]]
+        last[wanted[place]] = place
+    found = np.zeros((len(wanted), len(groups)), np.bool_)
+    for column in range(len(groups)):
+        for number in range(offsets[groups[column]], offsets[groups[column] + 1]):
+            place = last[members[number]]
+            while place >= 0:
+                found[place, column] = True
+                place = before[place]
     return found

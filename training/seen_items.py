@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.counting import mark_owners
 from training.data import Ragged
 
 __all__ = ["SeenItems"]
@@ -90,10 +91,9 @@ class SeenItems:
             if torch.equal(item_nums, self._all_items):
                 return self._table.index_select(0, users)
             return self.contains(users, item_nums.expand(len(users), -1))
+        if self._by_item.size(item_nums) < self._by_user.size(users):
+            return self._by_item.owners(item_nums, users, self._by_user.n_groups)
         own_users, user_of = torch.unique(users, return_inverse=True)
-        if self._by_item.size(item_nums) < self._by_user.size(own_users):
-            found = self._by_item.hold(item_nums, own_users).T
-            return found.contiguous().index_select(0, user_of)
         own_items, item_of = torch.unique(item_nums, return_inverse=True)
         found = self._by_user.hold(own_users, own_items)
         return found.index_select(0, user_of).index_select(1, item_of)
@@ -110,6 +110,18 @@ class _Groups:
     def of(cls, group_of: NDArray[np.int64], members: NDArray[np.int64], n_groups: int) -> _Groups:
         rows = Ragged.from_groups(group_of, members, n_groups)
         return cls(torch.from_numpy(rows.offsets), torch.from_numpy(rows.values))
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return len(self.offsets) - 1
+
+    def owners(self, groups: Tensor, wanted: Tensor, n_members: int) -> Tensor:
+        """Return ``(len(wanted), len(groups))`` bool: is the member in the group?"""
+        found = mark_owners(
+            self.offsets.numpy(), self.members.numpy(), groups.numpy(), wanted.numpy(), n_members
+        )
+        return torch.from_numpy(found)
 
     def size(self, groups: Tensor) -> int:
         """Return how many pairs these groups have."""

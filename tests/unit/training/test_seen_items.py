@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from training.data import Ragged
 from training.seen_items import SeenItems
@@ -12,6 +12,7 @@ ROWS = st.lists(st.lists(st.integers(0, 9), max_size=12), min_size=1, max_size=6
 
 
 @pytest.mark.parametrize("max_table_bytes", [0, 1_000])
+@settings(deadline=None)  # the first lookup compiles
 @given(ROWS, st.lists(st.integers(0, 9), min_size=1, max_size=8))
 def test_both_lookups_agree_with_sets(max_table_bytes, rows, items):
     """Own and shared lookups say what Python sets say, repeats and empty rows included."""
@@ -27,6 +28,7 @@ def test_both_lookups_agree_with_sets(max_table_bytes, rows, items):
 
 
 @pytest.mark.parametrize("max_table_bytes", [0, 1_000])
+@settings(deadline=None)  # the first lookup compiles
 @given(ROWS, st.lists(st.integers(0, 5), max_size=4), st.lists(st.integers(0, 9), max_size=4))
 def test_few_users_and_few_items_are_looked_up_alike(max_table_bytes, rows, users, items):
     """Whichever side is walked, in any order, with repeats and with none at all."""
