@@ -16,7 +16,7 @@ from training.seen_items import SeenItems
 __all__ = ["Draw", "Proposal", "draw_unseen"]
 
 MAX_REDRAWS = 10
-"""Rounds of rejection before a row is drawn from its exact complement."""
+"""Draws of a place that are rejected before its row is drawn from its exact complement."""
 
 
 class Proposal:
@@ -97,7 +97,7 @@ def draw_unseen(
 ) -> Draw:
     """Draw ``count`` items for each user from a proposal, never one that the user has.
 
-    Rejected draws are repeated at most ``MAX_REDRAWS`` rounds; what is left then is
+    Rejected draws are repeated at most ``MAX_REDRAWS`` times; what is left then is
     drawn from the exact complement, so a user with almost everything costs no more.
 
     Args:
@@ -115,8 +115,22 @@ def draw_unseen(
     """
     rules = _Rules(seen, users, distinct)
     items = proposal.draw((len(users), count), generator)
-    bad, n_redraws = rules.broken(items), 0
-    rows = bad.any(dim=1).nonzero()[:, 0]
+    bad = rules.broken(items)
+    redraw = _redraw_rows if distinct else _redraw_places
+    n_redraws = redraw(items, bad, rules, proposal, generator)
+    valid = torch.ones_like(bad)
+    for row in bad.any(dim=1).nonzero()[:, 0].tolist():
+        weights = proposal.weights.clone()
+        weights[seen.items(int(users[row]))] = 0.0
+        valid[row] = _fill_row(items[row], bad[row], weights, generator, distinct=distinct)
+    return Draw(items, valid, n_redraws)
+
+
+def _redraw_rows(
+    items: Tensor, bad: Tensor, rules: _Rules, proposal: Proposal, generator: torch.Generator
+) -> int:
+    """Redraw bad places in place, a round at a time: what is distinct depends on the whole row."""
+    rows, n_redraws = bad.any(dim=1).nonzero()[:, 0], 0
     for _ in range(MAX_REDRAWS):
         if not len(rows):
             break
@@ -124,15 +138,25 @@ def draw_unseen(
         n_bad = int(own_bad.sum())
         n_redraws += n_bad
         own[own_bad] = proposal.draw((n_bad,), generator)
-        own_bad = replace(rules, users=users[rows]).broken(own)
+        own_bad = replace(rules, users=rules.users[rows]).broken(own)
         items[rows], bad[rows] = own, own_bad
         rows = rows[own_bad.any(dim=1)]
-    valid = torch.ones_like(bad)
-    for row in rows.tolist():
-        weights = proposal.weights.clone()
-        weights[seen.items(int(users[row]))] = 0.0
-        valid[row] = _fill_row(items[row], bad[row], weights, generator, distinct=distinct)
-    return Draw(items, valid, n_redraws)
+    return n_redraws
+
+
+def _redraw_places(
+    items: Tensor, bad: Tensor, rules: _Rules, proposal: Proposal, generator: torch.Generator
+) -> int:
+    """Redraw bad places in place: the first of ``MAX_REDRAWS`` draws of each that is not bad."""
+    rows, columns = bad.nonzero(as_tuple=True)
+    if not len(rows):
+        return 0
+    draws = proposal.draw((len(rows), MAX_REDRAWS), generator)
+    broken = replace(rules, users=rules.users[rows]).broken(draws)
+    first = broken.int().argmin(dim=1, keepdim=True)
+    items[rows, columns] = draws.gather(1, first)[:, 0]
+    bad[rows, columns] = broken.gather(1, first)[:, 0]
+    return int(first.sum()) + len(rows)
 
 
 def _fill_row(
