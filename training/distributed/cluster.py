@@ -55,7 +55,10 @@ def ray_cluster(address: str, n_cpus: int) -> Iterator[None]:
                 **(own if address == LOCAL else {}),
             )
         except ConnectionError as error:
-            raise UsageError(f"--ray-address {address}: no Ray answers there") from error
+            raise UsageError(
+                f"--ray-address {address}: no Ray can be joined there "
+                "(is it running, and is RAY_AUTH_MODE here as it is there?)"
+            ) from error
     try:
         yield
     finally:

@@ -91,6 +91,7 @@ def with_shards(recipe: Recipe, n_workers: int) -> Recipe:
 
 def _watched(job: Job, workers: Workers, should_stop: Callable[[], bool]) -> Ending:
     """Let the workers train, show how far they are, and pass on the wish to stop."""
+    from ray.exceptions import RayError
     from ray.train import TrainingFailedError
 
     title = f"training on {workers.n_workers} workers"
@@ -110,7 +111,10 @@ def _watched(job: Job, workers: Workers, should_stop: Callable[[], bool]) -> End
         try:
             ending = watched(lambda: _fit(job, workers), look)
         except TrainingFailedError as error:
-            raise _in_a_line(job, workers, error) from None
+            said = f"the workers broke {workers.max_failures + 1} times, at last with"
+            raise _in_a_line(job, said, error) from None
+        except RayError as error:
+            raise _in_a_line(job, "Ray itself broke", error) from None
     assert ending is not None
     return ending
 
@@ -153,11 +157,10 @@ def _train_share(config: dict[str, Any]) -> dict[str, Any]:
     return train_share(job, lambda: split_of(job.dataset_dir, job.split, shard)).model_dump()
 
 
-def _in_a_line(job: Job, workers: Workers, error: Exception) -> TrainingError:
+def _in_a_line(job: Job, said: str, error: Exception) -> TrainingError:
     """Say in a line what Ray says in many."""
     last = [line for line in str(error).splitlines() if line.strip()][-1].strip()
     newest = checkpoint.latest(job.out / "checkpoint")
     return TrainingError(
-        f"the workers broke {workers.max_failures + 1} times, at last with: {last}; "
-        f"last good checkpoint: {newest or 'none yet'}; go on with --resume"
+        f"{said}: {last}; last good checkpoint: {newest or 'none yet'}; go on with --resume"
     )
