@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import Any, NamedTuple
 
+from vizsla.cli_output import err_console
 from vizsla.errors import TrainingError, VizslaError
 
 __all__ = ["Job", "run_jobs"]
@@ -102,6 +103,7 @@ def _work(job: Job, answer: Connection) -> None:
     os.setpgid(0, 0)
     Thread(target=_end_with_caller, daemon=True).start()
     torch.set_num_threads(1)
+    err_console.quiet = True  # the caller's bar tells; remarks of many jobs at once tell nothing
     with suppress(BrokenPipeError):  # nobody waits for the answer any more
         answer.send(_outcome(job))
 
