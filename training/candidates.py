@@ -102,6 +102,8 @@ class CandidateSource:
     def _pool(self, request: SampleRequest, count: int) -> Candidates:
         size = self.settings.pool_size or count
         pool = torch.unique(self.proposal.draw((size,), self.generator))
+        # unique sorts, and who takes candidates as they come must not get the smallest numbers
+        pool = pool[torch.randperm(len(pool), generator=self.generator)]
         seen = self.data.seen.contains_shared(request.users, pool)
         items = pool.expand(len(request.users), -1)
         log_q = self.proposal.log_q[items]

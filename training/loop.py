@@ -60,8 +60,12 @@ class Counters:
     results: list[dict[str, float]] = field(default_factory=list)
 
     def next_stage(self) -> None:
-        """Keep the stage's result and start to count the next one."""
-        self.results.append({"value": self.best_value or 0.0, "epoch": float(self.best_epoch)})
+        """Keep the stage's result and start to count the next one.
+
+        Where nothing was validated the last weights are taken, so the last epoch is the best.
+        """
+        epoch = self.epoch if self.best_value is None else self.best_epoch
+        self.results.append({"value": self.best_value or 0.0, "epoch": float(epoch)})
         self.stage, self.epoch, self.batch, self.step = self.stage + 1, 0, 0, 0
         self.first_loss = self.best_value = None
         self.best_epoch = self.n_worse = 0

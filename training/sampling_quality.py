@@ -26,7 +26,7 @@ __all__ = ["QualityMeter", "SamplingQuality", "Separation", "area_under_curve", 
 
 @dataclass(frozen=True, slots=True)
 class SamplingQuality:
-    """The negatives of an epoch.
+    """The negatives of an epoch, each counted by its weight.
 
     Attributes:
         tnr: Share of true negatives among them: pairs that are no held-out positive.
@@ -64,21 +64,21 @@ class QualityMeter:
     def __call__(self, request: SampleRequest, drawn: Negatives, seconds: float) -> None:
         """Count the negatives of a batch."""
         items = drawn.item_nums.expand(len(request.users), -1)
-        used = drawn.weight > 0
-        false = self._hidden.contains(request.users, items) & used
+        weight = drawn.weight
+        is_false = self._hidden.contains(request.users, items)
         positive = request.score(request.positives[:, None])
-        info = torch.sigmoid(request.score(items) - positive) * used
-        signed = torch.where(false, -info, info)
-        disliked = torch.zeros_like(used)
+        info = torch.sigmoid(request.score(items) - positive) * weight
+        signed = torch.where(is_false, -info, info)
+        disliked = torch.zeros_like(weight)
         if self._certified is not None:
-            disliked = self._certified.contains(request.users, items) & used
-        parts = (used, false, info, signed, disliked)
+            disliked = self._certified.contains(request.users, items) * weight
+        parts = (weight, is_false * weight, info, signed, disliked)
         self._sums += torch.stack([part.double().sum() for part in parts])
         self._seconds, self._n_batches = self._seconds + seconds, self._n_batches + 1
 
     def take(self) -> SamplingQuality:
         """Return the means since the last call, and begin again."""
-        means = (self._sums / self._sums[0].clamp(min=1.0)).tolist()
+        means = (self._sums / self._sums[0].clamp(min=1e-9)).tolist()
         n_used, n_false, info, signed, disliked = means
         judged = disliked + n_false if self._certified is not None else 0.0
         found = SamplingQuality(
@@ -105,6 +105,7 @@ class Separation:
             false one has the higher rank.
         score_auc: Area under the curve of the raw score at spotting false negatives.
         unbias_auc: That of 1 minus the posterior of a prior.
+        prior_auc: That of the prior alone.
     """
 
     edges: NDArray[np.float64]
@@ -113,6 +114,7 @@ class Separation:
     order_ratio: float
     score_auc: float
     unbias_auc: dict[str, float]
+    prior_auc: dict[str, float]
 
 
 def area_under_curve(values: NDArray[np.float64], hits: NDArray[np.bool_]) -> float:
@@ -157,9 +159,9 @@ def separation(
     false = hidden.contains(users, items)[unseen].numpy()
     ranks = rank[unseen].double().numpy()
     edges = np.linspace(0.0, 1.0, n_bins + 1)
+    known = {name: prior(users, items) for name, prior in priors.items()}
     unbias = {
-        name: _posterior(rank, prior(users, items))[unseen].double().numpy()
-        for name, prior in priors.items()
+        name: _posterior(rank, table)[unseen].double().numpy() for name, table in known.items()
     }
     return Separation(
         edges,
@@ -168,6 +170,10 @@ def separation(
         area_under_curve(ranks, false),
         area_under_curve(scores[unseen].double().numpy(), false),
         {name: area_under_curve(1.0 - values, false) for name, values in unbias.items()},
+        {
+            name: area_under_curve(table[unseen].double().numpy(), false)
+            for name, table in known.items()
+        },
     )
 
 

@@ -36,7 +36,7 @@ def main(vizsla: str, home: str, folder: str, out: str) -> None:
 
     result = {"whole": ended(tune(whole))}
     killed = tune(cut)
-    while killed.poll() is None and not list(cut.glob("trials/*/checkpoint/latest")):
+    while goes_on(killed) and not list(cut.glob("trials/*/checkpoint/latest")):
         pass
     os.killpg(killed.pid, signal.SIGKILL)
     result["killed"] = ended(killed)
@@ -47,6 +47,15 @@ def main(vizsla: str, home: str, folder: str, out: str) -> None:
     result["train"] = ended(start([vizsla, "train", *common, "--out", whole / "run", *best]))
     result["files"] = sorted(path.name for path in whole.iterdir())
     Path(out).write_text(json.dumps(result))
+
+
+def goes_on(process):
+    """Wait a moment for a process to end; return whether it has not."""
+    try:
+        process.wait(0.05)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
 
 
 def start(command):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Event
 
 SETTINGS = [
     "model_settings.embedding_size=8",
@@ -33,6 +34,8 @@ SETTINGS = [
 STOP_AFTER = 30
 """Lines of the log after which a run is disturbed: in the middle of its third epoch."""
 END_LIMIT_S = 30.0
+LOOK_EVERY_S = 0.05
+"""Between looks at what runs: looking without a pause takes a core from what is looked at."""
 WORKER = "ray::RayTrainWorker"
 
 
@@ -110,16 +113,26 @@ def left_of_ray():
         left = [line for line in commands().values() if "ray::" in line or "raylet" in line]
         if not left or time.monotonic() > deadline_s:
             return left
+        Event().wait(LOOK_EVERY_S)
 
 
 def workers():
     return sorted(pid for pid, line in commands().items() if line.startswith(WORKER))
 
 
+def goes_on(process):
+    """Wait a moment for a process to end; return whether it has not."""
+    try:
+        process.wait(LOOK_EVERY_S)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
 def wait_for_lines(process, out):
     """Watch the log until the run is well under way."""
     log = out / "log.jsonl"
-    while process.poll() is None:
+    while goes_on(process):
         if log.exists() and log.read_text().count("\n") >= STOP_AFTER:
             return
     raise SystemExit(f"{out.name} ended before it could be disturbed")
@@ -131,7 +144,7 @@ def kill_a_worker(process, out):
     before = workers()
     os.kill(before[-1], signal.SIGKILL)
     after = before
-    while process.poll() is None and not (len(after) == 2 and not set(after) & set(before)):
+    while goes_on(process) and not (len(after) == 2 and not set(after) & set(before)):
         after = workers()
     return {"before": before, "after": after}
 

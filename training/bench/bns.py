@@ -20,10 +20,18 @@ from numpy.typing import NDArray
 from training.backbone_trainer import BackboneTrainer, backbone_figures
 from training.baselines import BASELINES
 from training.baselines.base import Baseline, baseline_top_k, recommendation_histories
+from training.baselines.tuning import fit_best
 from training.bench.bns_arms import ARMS, DEFAULT_ARM, TABLES, Arm, Table
 from training.bench.bns_data import StudyData, study_data
 from training.bench.bns_plots import plot_bns
-from training.bench.bns_report import COLUMNS, METRICS, QUALITY, bns_targets, summarise
+from training.bench.bns_report import (
+    COLUMNS,
+    METRICS,
+    QUALITY,
+    bns_targets,
+    chosen_variant,
+    summarise,
+)
 from training.bench.bns_separation import SeparationJob
 from training.bench.form import BenchFile, Row
 from training.bench.reference import ReferenceRule, train_reference
@@ -36,7 +44,7 @@ from training.trainer import RunOptions
 from training.validation import PerQuery
 from vizsla.cli_output import say
 from vizsla.datasets import resolve
-from vizsla.errors import UnknownNameError
+from vizsla.errors import UnknownNameError, UsageError
 from vizsla.models.recommender.backbones import Backbone, BackboneConfig
 from vizsla.models.recommender.mf import MatrixFactorisation
 from vizsla.registry import unknown_name
@@ -78,14 +86,17 @@ def run_bns(plan: TrainingPlan, file: BenchFile) -> Verdict:
 
     Raises:
         UnknownNameError: No such dataset or arm.
+        UsageError: An option that belongs to other presets.
         NotFoundError: A dataset has not been fetched.
     """
+    if plan.runs or plan.assignments:
+        raise UsageError("preset bns trains its own arms from the start: leave out --run and --set")
     tables = {dataset: _table(plan, dataset) for dataset in plan.datasets or TABLES}
     selections = {
         f"{dataset}/{arm}/selection": Job(dataset, arm, 0, table, plan.home)
         for dataset, table in tables.items()
         for arm in table.arms
-        if ARMS[arm].engine == "backbone"
+        if ARMS[arm].engine != "baseline"
     }
     file.steps(selections, plan.workers)
     chosen = {
@@ -109,6 +120,7 @@ def run_bns(plan: TrainingPlan, file: BenchFile) -> Verdict:
     file.steps({**runs, **looks}, plan.workers)
     for picture in plot_bns(file.result.rows, file.path):
         say(f"picture: {picture}")
+    say(f"variant of bns that validation prefers: {chosen_variant(file.result.rows)}")
     summary = summarise(file.result.rows)
     return Verdict(bns_targets(summary, file.result.rows), COLUMNS, summary)
 
@@ -126,7 +138,18 @@ def _table(plan: TrainingPlan, dataset: str) -> Table:
         if arm not in ARMS:
             raise UnknownNameError(unknown_name("arm", arm, ARMS))
     wanted = tuple(arm for arm in own.arms if not plan.arms or arm in plan.arms)
-    return replace(own, arms=wanted, epochs=plan.epochs or own.epochs)
+    epochs = plan.epochs or own.epochs
+    return replace(own, arms=wanted, epochs=epochs, every=_divisor(epochs, own.every))
+
+
+def _divisor(epochs: int, most: int) -> int:
+    """Return the largest divisor up to ``most``, so that the last look is at the last epoch.
+
+    Example:
+        >>> _divisor(100, 5), _divisor(7, 5), _divisor(3, 5)
+        (5, 1, 3)
+    """
+    return max(every for every in range(1, most + 1) if epochs % every == 0)
 
 
 def _seeds(plan: TrainingPlan, table: Table, arm: str) -> range:
@@ -147,7 +170,7 @@ def run_arm(job: Job, data: StudyData) -> Row:
     cases = split.validation if job.is_selection else split.test
     look = _Look(cases, job.table.every, job.table.epochs)
     if arm.engine == "baseline":
-        look.add(job.table.epochs, _counted(arm.sampler, split, cases))
+        look.add(job.table.epochs, _counted(arm.sampler, data, split, cases))
     elif arm.engine == "reference":
         _refer(arm, split, job, look)
     else:
@@ -215,7 +238,7 @@ def _train(arm: Arm, split: Split, data: StudyData, job: Job, look: _Look) -> No
     recipe = arm.backbone_recipe(job.table.epochs, job.table.batch_size, job.table.every)
 
     def validate(model: Backbone) -> dict[str, float]:
-        epoch = (len(look.curve) + 1) * job.table.every
+        epoch = min((len(look.curve) + 1) * job.table.every, job.table.epochs)
         look.add(epoch, backbone_figures(model, look.cases, KS), meter.take().figures())
         return {"epoch": float(epoch)}
 
@@ -244,8 +267,10 @@ def _refer(arm: Arm, split: Split, job: Job, look: _Look) -> None:
     )
 
 
-def _counted(name: str, split: Split, cases: EvalCases) -> PerQuery:
-    baseline: Baseline = BASELINES.load(name)()
+def _counted(name: str, data: StudyData, split: Split, cases: EvalCases) -> PerQuery:
+    """Fit with the settings that the selection split's validation prefers, and rank."""
+    settings = fit_best(name, data.selection).settings
+    baseline: Baseline = BASELINES.load(name)(**settings)
     baseline.fit(split)
     histories = recommendation_histories(split, cases)
     return evaluate_ranking(

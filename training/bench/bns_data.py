@@ -65,8 +65,8 @@ class Protocol:
         prepare: Changes its tables before they are cut.
         spec: How it is cut, apart from validation.
         certified: Whether low ratings of random items are certified dislikes.
-        users_of: Dataset whose users are the same people, numbered from 1 there and from 0 here,
-            with the features that a prior may read.
+        users_of: Dataset of the same people, with the features that a prior may read; here they
+            are numbered in the order in which they first appear there.
     """
 
     dataset: str
@@ -89,9 +89,9 @@ def _union(data: Dataset) -> Dataset:
 
 
 def _random_test(data: Dataset) -> Dataset:
-    """Train on chosen ratings and test on likes among random ones."""
+    """Train on likes among chosen ratings and test on likes among random ones."""
     chosen = pl.col("event_type") != RANDOM
-    events = _rated_at_random(data).filter(chosen | (pl.col("rating") >= LIKED))
+    events = _rated_at_random(data).filter(pl.col("rating") >= LIKED)
     part = pl.when(chosen).then(pl.lit("train")).otherwise(pl.lit("test")).alias("split")
     manifest = data.manifest.model_copy(update={"given_split": True})
     return replace(data, manifest=manifest, interactions=events.with_columns(part))
@@ -165,12 +165,14 @@ def _user_codes(protocol: Protocol, split: Split, resolve: Resolve) -> dict[str,
     """Return the codes, from 1, of the user features that are known under another dataset's ids."""
     if protocol.users_of is None:
         return {}
-    users = read(resolve(protocol.users_of)).users
-    if users is None:
+    source = read(resolve(protocol.users_of))
+    if source.users is None:
         return {}
-    names = [c for c in users.columns if users[c].dtype == pl.String and c != "user_id"]
-    shifted = users.with_columns((pl.col("user_id").cast(pl.Int64) - 1).cast(pl.String))
-    own = pl.DataFrame({"user_id": split.users.ids()}).join(shifted, on="user_id", how="left")
+    names = [c for c, kind in source.users.schema.items() if kind == pl.String and c != "user_id"]
+    appeared = source.interactions["user_id"].unique(maintain_order=True).to_list()
+    number_of = {user: str(number) for number, user in enumerate(appeared)}
+    numbered = source.users.with_columns(pl.col("user_id").replace(number_of))
+    own = pl.DataFrame({"user_id": split.users.ids()}).join(numbered, on="user_id", how="left")
     return {
         name: torch.tensor(own[name].rank("dense").fill_null(0).cast(pl.Int64).to_list())
         for name in names

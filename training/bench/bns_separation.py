@@ -78,6 +78,7 @@ class SeparationJob:
             "order_ratio": round(found.order_ratio, 4),
             "score_auc": round(found.score_auc, 4),
             **{f"unbias_auc_{name}": round(auc, 4) for name, auc in found.unbias_auc.items()},
+            **{f"prior_auc_{name}": round(auc, 4) for name, auc in found.prior_auc.items()},
         }
 
 

@@ -34,7 +34,8 @@ __all__ = [
 ]
 
 Row = dict[str, Any]
-"""One line of a bench's table: column to value; the key ``step`` says which step made it."""
+"""One line of a bench's table: column to value; ``step`` says which step made it, ``commit`` of
+which code."""
 
 TARGET_COLUMNS = ("target", "measured", "asked for", "met")
 
@@ -158,7 +159,7 @@ class BenchFile:
         return self.result
 
     def _keep(self, name: str, made: Sequence[Row]) -> list[Row]:
-        rows = [{"step": name, **row} for row in made]
+        rows = [{"step": name, "commit": self.result.commit, **row} for row in made]
         self.result.rows += rows
         self._write()
         return rows

@@ -244,19 +244,22 @@ class BayesianSampler(CandidateSampler):
         return judge(
             request.score(request.positives[:, None])[:, 0],
             scores,
-            self._cdf(request, scores),
+            self._cdf(request, item_nums, scores),
             self.prior(request.users, item_nums),
             weight=self.settings.weight_at(request.epoch),
         )
 
-    def _cdf(self, request: SampleRequest, scores: Tensor) -> Tensor:
+    def _cdf(self, request: SampleRequest, item_nums: Tensor, scores: Tensor) -> Tensor:
         n_items, n_references = self.data.n_items, self.settings.n_references
-        if self.settings.cdf == "exact" or n_references >= n_items:
+        whole = self.settings.cdf == "exact" or n_references >= n_items
+        if whole:
             references = torch.arange(n_items)
         else:
             references = torch.randint(n_items, (n_references,), generator=self.generator)
         unseen = ~self.data.seen.contains_shared(request.users, references)
-        return score_cdf(scores, request.score(references), unseen)
+        known = request.score(references)
+        # a candidate must be found among the references with the very bits of its score
+        return score_cdf(known.gather(1, item_nums) if whole else scores, known, unseen)
 
     def _cost(self, judgement: Judgement, epoch: int) -> Tensor:
         combiner = self.settings.combiner

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from training.candidates import CandidateSampler, CandidateSettings
 from training.samplers.base import Negatives, SamplerData, SampleRequest
+from vizsla.errors import ConfigError
 
 __all__ = ["DynamicSampler", "DynamicSettings"]
 
@@ -41,7 +42,15 @@ class DynamicSampler(CandidateSampler):
 
     @torch.no_grad()
     def sample(self, request: SampleRequest, n_negatives: int) -> Negatives:
-        """Draw candidates and keep ``n_negatives`` of the highest-scoring ones."""
+        """Draw candidates and keep ``n_negatives`` of the highest-scoring ones.
+
+        Raises:
+            ConfigError: More negatives than ``top`` are asked for.
+        """
+        if 0 < self._top < n_negatives:
+            raise ConfigError(
+                f"sampler dns: top = {self._top} is fewer than {n_negatives} negatives"
+            )
         candidates = self._source.draw(request, n_negatives)
         cost = -candidates.scores
         if self._top:

@@ -95,7 +95,8 @@ class SimplifiedRobustSampler(Sampler):
         positive = request.score(request.positives[:, None])
         items, valid = self._items[request.users], self._valid[request.users]
         surprise = torch.sigmoid(request.score(items) - positive)
-        value = surprise + self._weight(request.epoch) * self._deviation(request.users)
+        deviation = self._deviation(request.users, positive)
+        value = surprise + self._weight(request.epoch) * deviation
         value = self._some(value.masked_fill(~valid, -torch.inf), n_negatives)
         columns = value.argmax(dim=2)
         chosen, weight = items.gather(1, columns), valid.gather(1, columns).float()
@@ -122,9 +123,14 @@ class SimplifiedRobustSampler(Sampler):
         own = self._settings
         return own.weight * min(1.0, epoch / own.warmup_epochs if own.warmup_epochs else 1.0)
 
-    def _deviation(self, users: Tensor) -> Tensor:
-        """Return the standard deviation of the remembered scores, ``(P, M)``; 0 where there is one."""
-        known, n = self._history[users], self._n_known[users].clamp(max=HISTORY)
+    def _deviation(self, users: Tensor, positive: Tensor) -> Tensor:
+        """Return how much ``sigmoid(x_j - x_i)`` has changed, ``(P, M)``; 0 after one epoch.
+
+        The remembered scores are compared with the positive's present one, so that only the
+        negative's own changes count.
+        """
+        known = torch.sigmoid(self._history[users] - positive[..., None])
+        n = self._n_known[users].clamp(max=HISTORY)
         taken = torch.arange(HISTORY) < n[..., None]
         count = n.clamp(min=1).float()
         mean = (known * taken).sum(-1) / count
@@ -158,8 +164,7 @@ class SimplifiedRobustSampler(Sampler):
         new = fresh.valid[rows] & ~self._remembered(users, fresh.item_nums[rows])
         valid = torch.cat([self._valid[users], new], dim=1)
         columns = self._choose(scores.masked_fill(~valid, -torch.inf))
-        positive = request.score(request.positives[:, None])[rows]
-        self._remember(users, columns, torch.sigmoid(scores - positive))
+        self._remember(users, columns, scores)
         self._items[users] = items.gather(1, columns)
         self._valid[users] = valid.gather(1, columns)
         self._epoch[users] = request.epoch
@@ -177,7 +182,7 @@ class SimplifiedRobustSampler(Sampler):
         return torch.topk(keys, n_kept, dim=1).indices
 
     def _remember(self, users: Tensor, columns: Tensor, scores: Tensor) -> None:
-        """Move the kept items' histories to their new places and add the scores of this epoch."""
+        """Move the kept items' histories to their new places and add their scores of this epoch."""
         n_fresh = scores.shape[1] - self._settings.memory_size
         history = torch.nn.functional.pad(self._history[users], (0, 0, 0, n_fresh))
         n_known = torch.nn.functional.pad(self._n_known[users], (0, n_fresh))

@@ -86,6 +86,14 @@ def test_a_refit_takes_epochs_share_and_verdict(chosen, tmp_path):
     )
 
 
+def test_a_stage_that_was_never_validated_keeps_its_epochs(chosen, tmp_path):
+    """One epoch, looked at every second: it was trained all the same, and is trained again."""
+    short = SMALL | {"stage1.epochs": 1, "stage1.validate_every": 2}
+    train_bundle(replace(chosen, out=tmp_path / "short", assignments=short))
+
+    assert read_run(tmp_path / "short").result.epochs[0] == 1
+
+
 def test_a_refit_resumes_like_any_run(chosen, tmp_path):
     """Stopped in the middle and taken up again, it ends in the same bundle."""
     calls = iter(range(10_000))

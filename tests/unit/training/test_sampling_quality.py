@@ -46,6 +46,14 @@ def test_what_weighs_nothing_is_no_draw():
     assert meter.take().info == 0.0
 
 
+def test_a_negative_counts_by_its_weight():
+    """A false one of weight 1/4 beside a true one of weight 3/4."""
+    meter = QualityMeter(SeenItems(Ragged.from_lists([[3], []]), 5))
+    meter(request(), draw([[3], [3]], [[0.25], [0.75]]), 0.0)
+
+    assert meter.take().tnr == pytest.approx(0.75)
+
+
 def test_certified_dislikes_are_counted_among_what_is_known():
     """One liked, two disliked, one unknown: two thirds of what is known are dislikes."""
     liked = SeenItems(Ragged.from_lists([[3], []]), 5)
@@ -79,5 +87,6 @@ def test_separation_sees_where_held_out_positives_are():
     found = separation(model, seen, hidden, oracle, users=torch.tensor([0]), n_bins=5)
 
     assert found.order_ratio == found.score_auc == found.unbias_auc["oracle"] == 1.0
+    assert found.prior_auc["oracle"] == 1.0
     assert found.false_density.tolist() == pytest.approx([0, 0, 0, 0, 5])
     assert found.true_density[-1] == 0

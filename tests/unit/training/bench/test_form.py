@@ -51,7 +51,8 @@ def test_a_killed_bench_goes_on_where_it_was(tmp_path, result):
     second.step("b", lambda: make("b"))
 
     assert made == ["a", "b"]
-    assert second.result.rows == [{"step": "a", "value": "a"}, {"step": "b", "value": "b"}]
+    assert [(row["step"], row["value"]) for row in second.result.rows] == [("a", "a"), ("b", "b")]
+    assert all(row["commit"] == result.commit for row in second.result.rows)
 
 
 def test_a_step_that_fails_leaves_the_others_in_the_file(tmp_path, result):

@@ -26,7 +26,7 @@ OPTIONS = {
     "srns": [{}, {"memory_size": 3, "n_fresh": 2, "warmup_epochs": 0}],
     "dns": [
         {},
-        {"top": 2},
+        {"top": 6},
         {"proposal": "softmax", "pool_size": 5},
         {"shared": True, "proposal": "popularity"},
     ],
@@ -263,12 +263,26 @@ def test_changing_scores_win_over_steady_ones():
     sampler._items[0] = torch.tensor([5, 6])
     sampler._valid[0] = True
     sampler._epoch[0] = 3
-    sampler._history[0, 0, :2] = torch.tensor([0.2, 0.9])
-    sampler._history[0, 1, :2] = torch.tensor([0.9, 0.9])
+    sampler._history[0, 0, :2] = torch.tensor([-2.0, 2.0])
+    sampler._history[0, 1, :2] = torch.tensor([2.0, 2.0])
     sampler._n_known[0] = 2
+    sigmoid = 1 / (1 + math.exp(-2.0))
 
     assert sampler.sample(request, 1).item_nums.tolist() == [[5]]
-    assert sampler._deviation(torch.tensor([0]))[0].tolist() == pytest.approx([0.35, 0.0])
+    deviation = sampler._deviation(torch.tensor([0]), torch.zeros(1, 1))[0].tolist()
+    assert deviation == pytest.approx([sigmoid - 0.5, 0.0])
+
+
+def test_steady_scores_have_no_deviation_whatever_the_positives():
+    """Positives that change from epoch to epoch say nothing about a negative."""
+    options = {"memory_size": 4, "n_fresh": 4}
+    sampler = make_sampler("srns", options, make_data([[0]]))
+    for epoch in range(6):
+        request = replace(ranked_request(1, positive=4.0 * (epoch % 2)), epoch=epoch)
+        sampler.sample(request, 1)
+
+    assert sampler._n_known.max() > 1
+    assert sampler._deviation(torch.tensor([0]), torch.zeros(1, 1)).max() < 1e-6
 
 
 def test_the_memory_keeps_high_scores():
@@ -280,3 +294,20 @@ def test_the_memory_keeps_high_scores():
 
     assert sorted(sampler._items[0].tolist()) == [9, 10, 11]
     assert sampler._valid[0].all()
+
+
+def test_a_shared_pool_is_taken_in_random_order():
+    """Who keeps candidates as drawn gets all of the pool alike, not its smallest numbers."""
+    options = {"shared": True, "pool_size": 12, "combiner": "reweight"}
+    sampler = make_sampler("bns", options, make_data([[0]]))
+    drawn = [sampler.sample(ranked_request(1), 1).item_nums for _ in range(400)]
+    counts = torch.bincount(torch.cat(drawn).flatten(), minlength=N_ITEMS)[1:]
+
+    assert counts.min() > 10
+
+
+def test_more_negatives_than_the_top_are_refused():
+    """The rest would be any of the others."""
+    sampler = make_sampler("dns", {"top": 2}, make_data([[0]]))
+    with pytest.raises(ConfigError, match="top = 2 is fewer than 3 negatives"):
+        sampler.sample(ranked_request(1), 3)
