@@ -44,7 +44,7 @@ from training.trainer import RunOptions
 from training.validation import PerQuery
 from vizsla.cli_output import say
 from vizsla.datasets import resolve
-from vizsla.errors import UnknownNameError, UsageError
+from vizsla.errors import TrainingError, UnknownNameError, UsageError
 from vizsla.models.recommender.backbones import Backbone, BackboneConfig
 from vizsla.models.recommender.mf import MatrixFactorisation
 from vizsla.registry import unknown_name
@@ -74,9 +74,13 @@ class Job:
         return self.chosen_epoch is None
 
     def __call__(self) -> list[Row]:
-        """Train and look."""
+        """Train and look; an arm that diverges is a result too, and must not stop the others."""
         data = study_data(self.dataset, lambda name: resolve(name, self.home))
-        return [run_arm(self, data)]
+        try:
+            return [run_arm(self, data)]
+        except TrainingError as error:
+            place: Row = {"dataset": self.dataset, "arm": self.arm, "seed": self.seed}
+            return [{"kind": "failed", **place, "reason": str(error)}]
 
 
 def run_bns(plan: TrainingPlan, file: BenchFile) -> Verdict:
@@ -120,6 +124,9 @@ def run_bns(plan: TrainingPlan, file: BenchFile) -> Verdict:
     file.steps({**runs, **looks}, plan.workers)
     for picture in plot_bns(file.result.rows, file.path):
         say(f"picture: {picture}")
+    for row in file.result.rows:
+        if row["kind"] == "failed":
+            say(f"{row['step']} failed: {row['reason']}")
     say(f"variant of bns that validation prefers: {chosen_variant(file.result.rows)}")
     summary = summarise(file.result.rows)
     return Verdict(bns_targets(summary, file.result.rows), COLUMNS, summary)

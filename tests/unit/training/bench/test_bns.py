@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from training.bench import bns
-from training.bench.bns_arms import ARMS, DEFAULT_ARM, FAMILY, TABLES, Table
+from training.bench.bns_arms import ARMS, DEFAULT_ARM, FAMILY, TABLES, Arm, Table
 from training.bench.bns_data import PROTOCOLS, study_data
 from training.bench.bns_plots import plot_bns
 from training.bench.bns_report import (
@@ -213,3 +213,15 @@ def test_separation_is_looked_at_three_times(home):
     assert [row["epoch"] for row in rows] == [4, 8, 12]
     assert rows[-1]["order_ratio"] > 0.6
     assert rows[-1]["unbias_auc_item_item"] > rows[-1]["score_auc"]
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_an_arm_that_diverges_is_a_row(home, monkeypatch):
+    """The others go on, and the table says why it is missing."""
+    wild = Arm("uniform", {"shared": False}, {"learning_rate": 1e6})
+    monkeypatch.setitem(bns.ARMS, "wild", wild)
+    (row,) = bns.Job("ml-100k", "wild", 0, Table(("wild",), epochs=2, every=1), home)()
+
+    assert row["kind"] == "failed"
+    assert "last good checkpoint" in row["reason"]
