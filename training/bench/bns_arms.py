@@ -136,6 +136,9 @@ ARMS: Mapping[str, Arm] = {
     "lightgcn-bnsc-20": Arm(
         "bns", _candidates(20, _CALIBRATED), _LIGHTGCN, about="LightGCN, calibrated prior"
     ),
+    "lightgcn64-bnsc-20": Arm(
+        "bns", _candidates(20, _CALIBRATED), {**_LIGHTGCN, **_WIDE}, about="and 64 dimensions"
+    ),
     "mf64-bnsc-20": Arm("bns", _candidates(20, _CALIBRATED), _WIDE, about="64 dimensions"),
     "reference-rns": Arm("uniform", engine="reference", about="released recipe, triple by triple"),
     "reference-dns-5": Arm("dns", engine="reference", about="the same with the hardest of 5"),
