@@ -27,6 +27,7 @@ from training.bench.bns_plots import plot_bns
 from training.bench.bns_report import (
     COLUMNS,
     METRICS,
+    PRINTED,
     QUALITY,
     bns_targets,
     chosen_variant,
@@ -129,7 +130,7 @@ def run_bns(plan: TrainingPlan, file: BenchFile) -> Verdict:
             say(f"{row['step']} failed: {row['reason']}")
     say(f"variant of bns that validation prefers: {chosen_variant(file.result.rows)}")
     summary = summarise(file.result.rows)
-    return Verdict(bns_targets(summary, file.result.rows), COLUMNS, summary)
+    return Verdict(bns_targets(summary, file.result.rows), COLUMNS, summary, PRINTED)
 
 
 SEPARATED = ("ml-100k",)

@@ -13,7 +13,7 @@ from training.bench.bns_arms import ARMS, DEFAULT_ARM, FAMILY
 from training.bench.bns_separation import posterior_error
 from training.bench.form import Row, Target
 
-__all__ = ["COLUMNS", "QUALITY", "bns_targets", "chosen_variant", "stronger_backbone", "summarise"]
+__all__ = ["COLUMNS", "PRINTED", "QUALITY", "bns_targets", "chosen_variant", "stronger_backbone", "summarise"]
 
 QUALITY = ("tnr", "info", "signed_info", "certified_tnr", "sample_ms")
 
@@ -32,6 +32,8 @@ COLUMNS = (
     "validation_ndcg_at_20",
     *QUALITY,
 )
+
+PRINTED = ("dataset", "arm", "at", "seeds", "precision_at_5", "ndcg_at_20", "tnr", "info")
 
 _TAIL = 0.975
 

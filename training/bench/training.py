@@ -72,11 +72,13 @@ class Verdict(NamedTuple):
         targets: What was asked for.
         columns: Of the summary, to show.
         summary: Rows over the seeds; empty to show the rows of the file themselves.
+        printed: Columns for a terminal, where all of them are too many; empty for all.
     """
 
     targets: Sequence[Target]
     columns: Sequence[str]
     summary: Sequence[Row] = ()
+    printed: Sequence[str] = ()
 
 
 Preset = Callable[[TrainingPlan, BenchFile], Verdict]

@@ -86,7 +86,7 @@ def training(
     file = BenchFile(json, result, fresh=fresh)
     verdict = compare(plan, file)
     done = file.finish(verdict.targets, verdict.columns, verdict.summary)
-    conclude(done, verdict.columns, strict=strict)
+    conclude(done, verdict.printed or verdict.columns, strict=strict)
 
 
 def named_paths(option: str, texts: Sequence[str]) -> dict[str, Path]:
