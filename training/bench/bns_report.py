@@ -13,7 +13,15 @@ from training.bench.bns_arms import ARMS, DEFAULT_ARM, FAMILY
 from training.bench.bns_separation import posterior_error
 from training.bench.form import Row, Target
 
-__all__ = ["COLUMNS", "PRINTED", "QUALITY", "bns_targets", "chosen_variant", "stronger_backbone", "summarise"]
+__all__ = [
+    "COLUMNS",
+    "PRINTED",
+    "QUALITY",
+    "bns_targets",
+    "chosen_variant",
+    "stronger_backbone",
+    "summarise",
+]
 
 QUALITY = ("tnr", "info", "signed_info", "certified_tnr", "sample_ms")
 
