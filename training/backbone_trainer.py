@@ -19,7 +19,7 @@ from training.metrics import evaluate_ranking
 from training.objective import NegativeSource, build_sampler
 from training.optimizers import build_optimizer
 from training.pair_objective import PairObjective, Watch
-from training.pairs import PairPlan, pairs_of
+from training.pairs import PairPlan
 from training.ranking import slice_rows, top_k_rows
 from training.recipe import validated_settings
 from training.run_state import RunState, restore_loop
@@ -53,14 +53,9 @@ def new_backbone(recipe: BackboneRecipe, split: Split, seed: int) -> Backbone:
     config = validated_settings("model_settings", kind.Config, recipe.model_settings)
     model = kind(len(split.users), split.n_items, config)
     model.reset_parameters(torch_generator(seed, "weights"))
-    keys = torch.unique(_keys(split))
+    keys = torch.from_numpy(split.train.keys(split.n_items))
     model.set_interactions(keys // split.n_items, keys % split.n_items)
     return model
-
-
-def _keys(split: Split) -> torch.Tensor:
-    pairs = pairs_of(split.train)
-    return pairs.users * split.n_items + pairs.positives
 
 
 class BackboneTrainer:
@@ -109,7 +104,7 @@ class BackboneTrainer:
             return model.eval() if self._train(model, validate) else None
 
     def _train(self, model: Backbone, validate: Validate) -> bool:
-        found = self.state.resume() if self.options.resume else None
+        found = self.state.open(resume=self.options.resume)
         plan = PairPlan(self.split.train, self.recipe.batch_size, self._seed)
         if not plan.n_batches:
             raise UsageError(f"{self.split.name}: no interaction to learn from")

@@ -82,6 +82,16 @@ def latest(folder: Path) -> Path | None:
     return folder / pointer.read_text(encoding="utf-8").strip()
 
 
+def load_latest(folder: Path) -> Checkpoint | None:
+    """Read the newest complete checkpoint; None where there is none.
+
+    Raises:
+        CorruptArtifactError: It cannot be read.
+    """
+    newest = latest(folder)
+    return None if newest is None else load(newest)
+
+
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint.
 

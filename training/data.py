@@ -83,6 +83,20 @@ class Ragged:
         """``(R,)`` int64 length of each row."""
         return np.diff(self.offsets)
 
+    @property
+    def row_of(self) -> NDArray[np.int64]:
+        """``(V,)`` int64 row of each value."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.lengths)
+
+    def keys(self, n_columns: int) -> NDArray[np.int64]:
+        """Return the distinct pairs ``row * n_columns + value``, ascending.
+
+        Example:
+            >>> Ragged.from_lists([[3, 1, 3], [0]]).keys(4).tolist()
+            [1, 3, 4]
+        """
+        return np.unique(self.row_of * n_columns + self.values)
+
     def take(self, rows: NDArray[np.int64]) -> Ragged:
         """Return the chosen rows, in the order asked for; a row may be asked for twice.
 

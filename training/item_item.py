@@ -94,8 +94,7 @@ class _Pairs(NamedTuple):
 
 
 def _hold_out(train: Ragged, n_items: int, generator: np.random.Generator) -> _Pairs:
-    users = np.repeat(np.arange(len(train)), train.lengths)
-    keys = np.unique(users * n_items + train.values)
+    keys = train.keys(n_items)
     hidden = generator.random(len(keys)) < HELD_OUT_RATIO
     return _Pairs(*(_matrix(keys[part], len(train), n_items) for part in (~hidden, hidden)))
 

@@ -22,7 +22,7 @@ from training.plans import Moment
 from training.samplers.base import Factors, Negatives, SampleRequest
 from vizsla.models.recommender.backbones import Backbone
 
-__all__ = ["PairObjective", "Watch"]
+__all__ = ["PairObjective", "Watch", "dot_request"]
 
 Watch = Callable[[SampleRequest, Negatives, float], None]
 """Looks at every draw and the seconds it took; must not change it, nor draw from its generator."""
@@ -53,7 +53,7 @@ class PairObjective:
         user_table, item_table = self._model.tables()
         # an embedding lookup, not indexing: its backward adds in a fixed order
         user = embedding(batch.users, user_table)
-        request = _request(batch, moment, user.detach(), item_table.detach())
+        request = dot_request(batch, user.detach(), item_table.detach(), moment.epoch)
         started_s = time.perf_counter()
         drawn = self._source.sampler.sample(request, self._source.settings.n_negatives)
         if self._watch is not None:
@@ -100,12 +100,14 @@ class PairObjective:
         return 0.5 * weight * self._reduced(squares)
 
 
-def _request(batch: PairBatch, moment: Moment, user: Tensor, items: Tensor) -> SampleRequest:
+def dot_request(batch: PairBatch, user: Tensor, items: Tensor, epoch: int = 0) -> SampleRequest:
+    """Ask for negatives under dot products of ``(P, D)`` user with ``(N, D)`` item vectors."""
+
     def score(item_nums: Tensor) -> Tensor:
         return dot(user, items[item_nums])
 
     factors = Factors(lambda: user, lambda: items)
-    return SampleRequest(batch.users, batch.positives, score, moment.epoch, factors)
+    return SampleRequest(batch.users, batch.positives, score, epoch, factors)
 
 
 def dot(users: Tensor, items: Tensor) -> Tensor:

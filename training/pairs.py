@@ -41,8 +41,7 @@ def pairs_of(rows: Ragged) -> PairBatch:
         >>> pairs.users.tolist(), pairs.positives.tolist()
         ([0, 0, 2], [3, 1, 2])
     """
-    users = np.repeat(np.arange(len(rows)), rows.lengths)
-    return PairBatch(torch.from_numpy(users), torch.from_numpy(rows.values.astype(np.int64)))
+    return PairBatch(torch.from_numpy(rows.row_of), torch.from_numpy(rows.values.astype(np.int64)))
 
 
 class PairPlan:

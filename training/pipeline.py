@@ -18,6 +18,7 @@ from training.export import Trained, export_bundle
 from training.gate import GateReport
 from training.model import check_recipe, data_kinds, model_config, new_matcher
 from training.recipe import Recipe, load_recipe
+from training.resuming import newest_matcher
 from training.run_folder import RunFile, RunResult, open_run, write_run
 from training.shrink import ShrinksDeep, fit_share
 from training.splits import SplitSpec, default_spec, load_split
@@ -185,12 +186,7 @@ def _train_on_workers(request: TrainRequest, recipe: Recipe, split: Split) -> Ma
     )
     if not train_on_workers(job, request.workers, request.should_stop):
         return None
-    empty = recipe.model_copy(update={"item_init": "random"})  # an SVD only to be overwritten
-    matcher = new_matcher(empty, split, request.seed)
-    newest = checkpoint.latest(request.out / "checkpoint")
-    assert newest is not None
-    matcher.load_state_dict(checkpoint.load(newest).group("model"))
-    return matcher.eval()
+    return newest_matcher(recipe, split, request.seed, request.out)
 
 
 def _finish(request: TrainRequest, recipe: Recipe, split: Split, matcher: Matcher) -> RunResult:
@@ -232,8 +228,8 @@ def _judge(
 
 def _best_epochs(out: Path, n_stages: int) -> list[int]:
     """Return after how many epochs of each stage its weights were taken; 0 for one not trained."""
-    newest = checkpoint.latest(out / "checkpoint")
-    results = checkpoint.load(newest).state["results"] if newest is not None else []
+    newest = checkpoint.load_latest(out / "checkpoint")
+    results = newest.state["results"] if newest is not None else []
     epochs = [int(result["epoch"]) for result in results]
     return epochs + [0] * (n_stages - len(epochs))
 

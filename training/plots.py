@@ -11,8 +11,9 @@ from vizsla.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["STYLES", "plot_curve"]
+__all__ = ["STYLES", "new_figure", "plot_curve", "save_figure"]
 
 STYLES = {
     "medoids": ("walk from medoids", "#1b6ca8", "o"),
@@ -26,6 +27,22 @@ _DOTS_PER_INCH = 130
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
 
 
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of a size in inches that needs no display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, target: Path) -> None:
+    """Write a PNG file, whole or not at all."""
+    with atomic_path(target) as temporary:
+        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
+
+
 def plot_curve(evaluation: Evaluation, target: Path) -> None:
     """Draw coverage and recall against the share of the catalogue that was scored.
 
@@ -33,11 +50,7 @@ def plot_curve(evaluation: Evaluation, target: Path) -> None:
         evaluation: With a curve.
         target: PNG file to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(*_SIZE_INCHES)
     left, right = figure.subplots(1, 2)
     _draw(left, evaluation.curve, "coverage")
     _draw(right, evaluation.curve, "recall")
@@ -49,8 +62,7 @@ def plot_curve(evaluation: Evaluation, target: Path) -> None:
         f"bundle {evaluation.bundle[:12]}",
         fontsize=11,
     )
-    with atomic_path(target) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
+    save_figure(figure, target)
 
 
 def _draw(axes: Axes, curve: Sequence[CurvePoint], name: str) -> None:

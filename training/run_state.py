@@ -38,24 +38,22 @@ class RunState:
         """Name of the newest checkpoint, for people."""
         return str(checkpoint.latest(self._folder) or "none yet")
 
-    def resume(self) -> Checkpoint | None:
-        """Go back to the newest checkpoint and return it; None where there is none.
+    def open(self, *, resume: bool) -> Checkpoint | None:
+        """Go back to the newest checkpoint and return it, or begin, with an empty log.
+
+        Args:
+            resume: Whether to look for a checkpoint at all.
 
         Raises:
             CorruptArtifactError: It cannot be read.
         """
-        newest = checkpoint.latest(self._folder)
-        if newest is None:
-            self.begin()
+        found = checkpoint.load_latest(self._folder) if resume else None
+        if found is None:
+            self.log.cut(0)
             return None
-        found = checkpoint.load(newest)
         self.counters = Counters(**found.state)
         self.log.cut(self.counters.log_bytes)
         return found
-
-    def begin(self) -> None:
-        """Forget the log of a run that never wrote a checkpoint."""
-        self.log.cut(0)
 
     def save(self, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Write a checkpoint of tensors in named groups."""

@@ -45,8 +45,7 @@ class SeenItems:
     def __init__(
         self, rows: Ragged, n_items: int, *, max_table_bytes: int = MAX_TABLE_BYTES
     ) -> None:
-        users = np.repeat(np.arange(len(rows), dtype=np.int64), rows.lengths)
-        keys = np.unique(users * n_items + rows.values)
+        keys = rows.keys(n_items)
         self.n_items = n_items
         self._by_user = _Groups.of(keys // n_items, keys % n_items, len(rows))
         order = np.argsort(keys % n_items, kind="stable")

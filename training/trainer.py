@@ -126,7 +126,7 @@ class Trainer:
         return replace(self.split, train=self._holdout.kept)
 
     def _run(self, matcher: Matcher) -> Matcher | None:
-        found = self._found()
+        found = self.state.open(resume=self.options.resume)
         if found is not None:
             matcher.load_state_dict(found.group("model"))
         elif self.options.warm_start is not None:
@@ -137,12 +137,6 @@ class Trainer:
                 return None
             found = None
         return matcher.eval()
-
-    def _found(self) -> Checkpoint | None:
-        if self.options.resume:
-            return self.state.resume()
-        self.state.begin()
-        return None
 
     def _warm_start(self, matcher: Matcher, source: Path) -> None:
         """Take the first stage of another run as done."""

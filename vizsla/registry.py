@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from vizsla.errors import UnknownNameError
 
 __all__ = ["Registry"]
+
+Value = TypeVar("Value")
 
 
 class Registry(Mapping[str, str]):
@@ -46,10 +48,19 @@ class Registry(Mapping[str, str]):
         Raises:
             UnknownNameError: No such name; the message suggests the nearest.
         """
-        if name not in self._targets:
-            raise UnknownNameError(unknown_name(self.kind, name, self._targets))
-        module, _, attribute = self._targets[name].partition(":")
+        module, _, attribute = look_up(self.kind, name, self._targets).partition(":")
         return getattr(import_module(module), attribute)
+
+
+def look_up(kind: str, name: str, table: Mapping[str, Value]) -> Value:
+    """Return what a table has under a name.
+
+    Raises:
+        UnknownNameError: No such name; the message suggests the nearest.
+    """
+    if name not in table:
+        raise UnknownNameError(unknown_name(kind, name, table))
+    return table[name]
 
 
 def unknown_name(kind: str, name: str, known: Mapping[str, object]) -> str:

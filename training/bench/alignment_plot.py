@@ -10,7 +10,7 @@ import numpy as np
 
 from training.bench.form import Row
 from training.bench.study import Estimate
-from vizsla.files import atomic_path
+from training.plots import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,6 @@ VARIANTS = {
 """Arms at rho 0.3 to a place beside it, a marker and a label."""
 
 _SIZE_INCHES = (5.5, 4.2)
-_DOTS_PER_INCH = 130
 
 
 def plot_alignment(summary: Sequence[Row], target: Path) -> None:
@@ -48,14 +47,11 @@ def plot_alignment(summary: Sequence[Row], target: Path) -> None:
             the differences from the arm without the task, over queries.
         target: PNG file to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     datasets = list(dict.fromkeys(row["dataset"] for row in summary))
     width, height = _SIZE_INCHES
-    figure = Figure(figsize=(width * len(datasets), 2 * height), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width * len(datasets), 2 * height)
     grid = figure.subplots(2, len(datasets), squeeze=False)
     for (above, below), dataset in zip(grid.T, datasets, strict=True):
         own = [row for row in summary if row["dataset"] == dataset]
@@ -67,8 +63,7 @@ def plot_alignment(summary: Sequence[Row], target: Path) -> None:
         handles.append(Line2D([], [], color="grey", marker=marker, linestyle="", label=label))
         labels.append(f"{label}, rho 0.3")
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
-    with atomic_path(target) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
+    save_figure(figure, target)
 
 
 def _draw(

@@ -45,10 +45,10 @@ from training.trainer import RunOptions
 from training.validation import PerQuery
 from vizsla.cli_output import say
 from vizsla.datasets import resolve
-from vizsla.errors import TrainingError, UnknownNameError, UsageError
+from vizsla.errors import TrainingError, UsageError
 from vizsla.models.recommender.backbones import Backbone, BackboneConfig
 from vizsla.models.recommender.mf import MatrixFactorisation
-from vizsla.registry import unknown_name
+from vizsla.registry import look_up
 from vizsla.rng import derive_seed
 
 __all__ = ["KS", "Job", "run_arm", "run_bns"]
@@ -139,12 +139,9 @@ SEPARATED = ("ml-100k",)
 
 def _table(plan: TrainingPlan, dataset: str) -> Table:
     """Return a dataset's part of the bench, as far as it is wanted."""
-    if dataset not in TABLES:
-        raise UnknownNameError(unknown_name("dataset of this bench", dataset, TABLES))
-    own = TABLES[dataset]
+    own = look_up("dataset of this bench", dataset, TABLES)
     for arm in plan.arms:
-        if arm not in ARMS:
-            raise UnknownNameError(unknown_name("arm", arm, ARMS))
+        look_up("arm", arm, ARMS)
     wanted = tuple(arm for arm in own.arms if not plan.arms or arm in plan.arms)
     epochs = plan.epochs or own.epochs
     return replace(own, arms=wanted, epochs=epochs, every=_divisor(epochs, own.every))
@@ -176,7 +173,7 @@ def run_arm(job: Job, data: StudyData) -> Row:
     arm = ARMS[job.arm]
     split = data.selection if job.is_selection else data.full
     cases = split.validation if job.is_selection else split.test
-    look = _Look(cases, job.table.every, job.table.epochs)
+    look = _Look(cases)
     if arm.engine == "baseline":
         look.add(job.table.epochs, _counted(arm.sampler, data, split, cases))
     elif arm.engine == "reference":
@@ -197,8 +194,6 @@ class _Look:
     """The figures of a run at some epochs, and the quality of its draws."""
 
     cases: EvalCases
-    every: int
-    epochs: int
     curve: list[Row] = field(default_factory=list)
 
     def add(
@@ -246,7 +241,7 @@ def _train(arm: Arm, split: Split, data: StudyData, job: Job, look: _Look) -> No
     recipe = arm.backbone_recipe(job.table.epochs, job.table.batch_size, job.table.every)
 
     def validate(model: Backbone) -> dict[str, float]:
-        epoch = min((len(look.curve) + 1) * job.table.every, job.table.epochs)
+        epoch = (len(look.curve) + 1) * job.table.every
         look.add(epoch, backbone_figures(model, look.cases, KS), meter.take().figures())
         return {"epoch": float(epoch)}
 

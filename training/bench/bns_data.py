@@ -19,8 +19,7 @@ from training.data import Ragged, Split
 from training.seen_items import SeenItems
 from training.splits import SplitSpec, split as cut
 from vizsla.datasets import Dataset, read
-from vizsla.errors import UnknownNameError
-from vizsla.registry import unknown_name
+from vizsla.registry import look_up
 
 __all__ = ["PROTOCOLS", "Protocol", "StudyData", "study_data"]
 
@@ -132,9 +131,7 @@ def study_data(name: str, resolve: Resolve) -> StudyData:
         UnknownNameError: No such protocol.
         NotFoundError: The dataset has not been fetched.
     """
-    if name not in PROTOCOLS:
-        raise UnknownNameError(unknown_name("dataset of this bench", name, PROTOCOLS))
-    protocol = PROTOCOLS[name]
+    protocol = look_up("dataset of this bench", name, PROTOCOLS)
     data = read(resolve(protocol.dataset))
     prepared = protocol.prepare(data)
     full, selection = (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.bench.form import Row
-from vizsla.files import atomic_path
+from training.plots import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,8 +30,6 @@ COLOURS = {
     "oracle-5": "#5a8f3c",
 }
 """Arms that are drawn, each in the same colour everywhere."""
-
-_DOTS_PER_INCH = 130
 
 
 def plot_bns(rows: Sequence[Row], target: Path) -> list[Path]:
@@ -54,24 +52,14 @@ def plot_bns(rows: Sequence[Row], target: Path) -> list[Path]:
     return written
 
 
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _save(figure: Figure, target: Path, what: str) -> Path:
     path = target.with_name(f"{target.stem}-{what}.png")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
+    save_figure(figure, path)
     return path
 
 
 def _by_epoch(dataset: str, rows: Sequence[Row]) -> Figure:
-    figure = _figure(14.0, 4.6)
+    figure = new_figure(14.0, 4.6)
     panels = figure.subplots(1, 3)
     names = ("ndcg_at_20", "tnr", "info")
     titles = ("NDCG@20 on test", "share of true negatives (TNR)", "informativeness (INF)")
@@ -110,7 +98,7 @@ def _line(axes: Axes, arm: str, runs: Sequence[Row], name: str) -> None:
 
 
 def _ranks(dataset: str, looks: Sequence[Row]) -> Figure:
-    figure = _figure(4.8 * len(looks), 4.4)
+    figure = new_figure(4.8 * len(looks), 4.4)
     panels = np.atleast_1d(figure.subplots(1, len(looks), sharey=True))
     for axes, row in zip(panels, looks, strict=True):
         edges = np.array(row["edges"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from scipy import stats
@@ -12,6 +12,7 @@ from scipy import stats
 from training.bench.bns_arms import ARMS, DEFAULT_ARM, FAMILY
 from training.bench.bns_separation import posterior_error
 from training.bench.form import Row, Target
+from training.bench.study import seed_estimate
 
 __all__ = [
     "COLUMNS",
@@ -42,8 +43,6 @@ COLUMNS = (
 )
 
 PRINTED = ("dataset", "arm", "at", "seeds", "precision_at_5", "ndcg_at_20", "tnr", "info")
-
-_TAIL = 0.975
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
@@ -119,9 +118,8 @@ def half_width(values: Sequence[float]) -> float | None:
         >>> round(half_width([0.40, 0.42]), 3)
         0.127
     """
-    if len(values) < 2:
-        return None
-    return float(stats.t.ppf(_TAIL, len(values) - 1) * stdev(values) / math.sqrt(len(values)))
+    mean, _, high = seed_estimate(values)
+    return None if mean is None or high is None else high - mean
 
 
 def p_value(

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from training import checkpoint
 from training.bench.form import Row
 from training.bench.measure import measure
 from training.data import Split
 from training.determinism import StopFlag, stop_on_interrupt
-from training.model import check_recipe, new_matcher
+from training.loop_settings import NEVER
+from training.model import check_recipe
 from training.recipe import Recipe, load_recipe
+from training.resuming import newest_matcher
 from training.run_folder import RunFile, open_run, read_run
 from training.splits import SplitSpec, load_split
 from training.trainer import RunOptions, Trainer, stage_file
@@ -38,7 +39,7 @@ DEEP_ONLY: Mapping[str, Any] = {
     "stage2.joint_targets": 0,
     "stage2.two_sided_weight": 0.0,
     "stage2.negatives.n_negatives": 0,
-    "stage2.validate_every": 1_000_000,
+    "stage2.validate_every": NEVER,
     "stage3.epochs": 0,
 }
 """Settings over those of the warm run: its stage 2, short, and for the deep score alone."""
@@ -134,12 +135,10 @@ class Fork:
         return matcher or self._unfinished(recipe, split)
 
     def _unfinished(self, recipe: Recipe, split: Split) -> Matcher:
-        newest = checkpoint.latest(self.out / "checkpoint")
-        if newest is None:
+        matcher = newest_matcher(recipe, split, self.seed, self.out)
+        if matcher is None:
             raise TrainingError(f"{self.out}: no step in {self.cpu_minutes:g} minutes")
-        matcher = new_matcher(recipe, split, self.seed)
-        matcher.load_state_dict(checkpoint.load(newest).group("model"))
-        return matcher.eval()
+        return matcher
 
     def _clean(self) -> None:
         """Keep settings and log; the weights of many arms would fill a disk."""

@@ -65,8 +65,7 @@ def train_reference(
     generator = numpy_generator(seed, "reference")
     users = generator.normal(0.0, 0.1, (len(train), embedding_size))
     items = generator.normal(0.0, 0.1, (n_items, embedding_size))
-    owners = np.repeat(np.arange(len(train)), train.lengths)
-    pairs = np.stack([owners, train.values], axis=1)[generator.permutation(len(owners))]
+    pairs = np.stack([train.row_of, train.values], axis=1)[generator.permutation(len(train.values))]
     seen = _seen_table(train, n_items)
     prior = np.bincount(train.values, minlength=n_items) / max(len(train.values), 1)
     for epoch in range(epochs):
@@ -79,7 +78,7 @@ def train_reference(
 
 def _seen_table(train: Ragged, n_items: int) -> NDArray[np.bool_]:
     table = np.zeros((len(train), n_items), np.bool_)
-    table[np.repeat(np.arange(len(train)), train.lengths), train.values] = True
+    table[train.row_of, train.values] = True
     return table
 
 

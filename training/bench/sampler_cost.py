@@ -17,14 +17,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from training.bench.form import Row, Target
 from training.data import Ragged
 from training.determinism import deterministic_torch
-from training.pair_objective import dot
-from training.samplers import SAMPLERS
-from training.samplers.base import Factors, Sampler, SamplerData, SampleRequest
+from training.objective import build_sampler
+from training.pair_objective import dot_request
+from training.pairs import PairBatch
+from training.recipe import NegativeSettings
+from training.samplers.base import Sampler, SamplerData, SampleRequest
 from training.seen_items import SeenItems
 from vizsla.cli_output import progress
 from vizsla.rng import numpy_generator, torch_generator
@@ -143,12 +144,12 @@ def _samplers(data: SamplerData, settings: CostSettings) -> dict[str, Sampler]:
         "dns": candidates,
         "bns": candidates | bns,
     }
-    return {name: _sampler(name, data, given, settings.seed) for name, given in options.items()}
-
-
-def _sampler(name: str, data: SamplerData, options: Mapping[str, Any], seed: int) -> Sampler:
-    kind: type[Sampler] = SAMPLERS.load(name)
-    return kind(data, kind.Settings(**options), torch_generator(seed, "sampler", name))
+    return {
+        name: build_sampler(
+            name, NegativeSettings(sampler=name, options=given), data, settings.seed
+        )
+        for name, given in options.items()
+    }
 
 
 def _times(
@@ -164,7 +165,9 @@ def _times(
     with progress(f"samplers, {data.n_items:,} items", settings.rounds, "rounds") as bar:
         for place in range(WARMUP_ROUNDS + settings.rounds):
             chosen = torch.randint(len(data.seen.keys), (settings.batch_size,), generator=generator)
-            request = _request(data.seen.keys[chosen], data.n_items, users, items)
+            keys = data.seen.keys[chosen]
+            pairs = PairBatch(keys // data.n_items, keys % data.n_items)
+            request = dot_request(pairs, users[pairs.users], items)
             for name, sampler in samplers.items():
                 taken = _timed(sampler, request)
                 if place >= WARMUP_ROUNDS:
@@ -177,14 +180,6 @@ def _timed(sampler: Sampler, request: SampleRequest) -> _Time:
     cpu_s, passed_s = time.process_time(), time.perf_counter()
     sampler.sample(request, 1)
     return _Time(time.process_time() - cpu_s, time.perf_counter() - passed_s)
-
-
-def _request(keys: Tensor, n_items: int, users: Tensor, items: Tensor) -> SampleRequest:
-    own = users[keys // n_items]
-    factors = Factors(lambda: own, lambda: items)
-    return SampleRequest(
-        keys // n_items, keys % n_items, lambda nums: dot(own, items[nums]), factors=factors
-    )
 
 
 def _row(

@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-
 from training.bench.form import BenchFile, Row, Target
 from training.bench.own_speed import train_own
 from training.bench.rival_env import rival_python, speed_rivals
@@ -25,8 +23,7 @@ from training.data import Split
 from training.splits import SplitSpec, load_split
 from vizsla.cli_output import say
 from vizsla.datasets import resolve
-from vizsla.errors import UnknownNameError
-from vizsla.registry import unknown_name
+from vizsla.registry import look_up
 
 __all__ = [
     "CASES",
@@ -150,10 +147,8 @@ class SpeedPlan:
 
 def run_speed(plan: TrainingPlan, file: BenchFile) -> Verdict:
     """Run the preset ``speed``: everything in turns in this process, one thread each."""
-    known = {case.dataset for case in CASES}
     for dataset in plan.datasets:
-        if dataset not in known:
-            raise UnknownNameError(unknown_name("dataset of this bench", dataset, SPLITS))
+        look_up("dataset of this bench", dataset, SPLITS)
     cases = tuple(case for case in CASES if not plan.datasets or case.dataset in plan.datasets)
     own = SpeedPlan(plan.home, cases, repeats=len(plan.seeds()), seed=plan.first_seed)
     return Verdict(compare_speed(own, file), COLUMNS)
@@ -204,8 +199,7 @@ def _compare(plan: SpeedPlan, case: SpeedCase) -> list[Row]:
 
 
 def _pairs(split: Split) -> Pairs:
-    users = np.repeat(np.arange(len(split.train)), split.train.lengths)
-    keys = np.unique(users * split.n_items + split.train.values)
+    keys = split.train.keys(split.n_items)
     return Pairs(keys // split.n_items, keys % split.n_items)
 
 
