@@ -77,6 +77,11 @@ ARMS: Mapping[str, Arm] = {
     "srns": Arm("srns", about="hard with changing scores, from a memory"),
     "ahns": Arm("ahns", about="hardness falls as the positive rises (2024)"),
     "bns": Arm("bns", _candidates(5, _PAPER), about="the released rule: 5 candidates, lambda 5"),
+    "bns-sampled": Arm(
+        "bns",
+        _candidates(5, {**_PAPER, "cdf": "sampled", "n_references": 64}),
+        about="the released rule, F from 64 items",
+    ),
     "bns-harmonic": Arm(
         "bns", _candidates(5, {**_PAPER, "combiner": "harmonic"}), about="harmonic mean combiner"
     ),
@@ -126,6 +131,11 @@ ARMS: Mapping[str, Arm] = {
     ),
     "oracle-5": Arm(
         "bns", _candidates(5, {**_PAPER, "prior": "oracle"}), about="knows the held-out positives"
+    ),
+    "oracle-sampled": Arm(
+        "bns",
+        _candidates(5, {**_PAPER, "cdf": "sampled", "n_references": 64, "prior": "oracle"}),
+        about="knows the held-out positives, F from 64 items",
     ),
     "oracle-10": Arm(
         "bns", _candidates(10, {**_PAPER, "prior": "oracle"}), about="knows the held-out positives"
@@ -201,22 +211,25 @@ _SHORT = (
 
 TABLES: Mapping[str, Table] = {
     "ml-100k": Table(tuple(ARMS)),
-    "yahoo-r3": Table((*_SHORT, "lightgcn-rns", "lightgcn-bnsc-20")),
+    "yahoo-r3": Table((*_SHORT, "lightgcn-rns", "lightgcn-bnsc-20"), seeds=3),
     "yahoo-r3-random": Table(("rns", "dns-5", "bns", "bnsc-20", "oracle-5", "ease"), seeds=3),
     "ml-1m": Table(
         (
             "rns",
             "pns",
+            "aobpr",
             "dns-5",
             "dns-10-3",
+            "srns",
             "ahns",
+            "bns-sampled",
             "bnsc-20",
-            "oracle-5",
+            "oracle-sampled",
             "ease",
             "popularity",
         ),
         seeds=3,
-        epochs=40,
+        epochs=24,
         batch_size=4096,
         every=4,
     ),

@@ -50,17 +50,46 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 
     ``ndcg_at_20_half_width`` is half of the 95 % interval over seeds (Student's t);
     ``p_against_default`` and ``p_against_dns_5`` the two-sided p-values of t-tests of NDCG@20,
-    paired by seed, uncorrected for their number, over seeds alone: the queries are always the same.
+    paired by seed, corrected by Holm's method for the number of arms in the same column, dataset
+    and epoch; over seeds alone: the queries are always the same.
     ``validation_ndcg_at_20`` is the best of the selection run, one seed.  Quality is the mean
     over the whole training.
     """
     chosen = {(r["dataset"], r["arm"]): r for r in rows if r["kind"] == "selection"}
-    return [
+    summary = [
         _summary(dataset, arm, at, runs, rows)
         | {"validation_ndcg_at_20": chosen.get((dataset, arm), {}).get("ndcg_at_20")}
         for dataset, arm, runs in _groups(rows)
         for at in ("final", "selected")
     ]
+    _correct(summary)
+    return summary
+
+
+def _correct(summary: Sequence[Row]) -> None:
+    """Correct the p-values in place, each family (a column of one dataset and epoch) by itself."""
+    for family in dict.fromkeys((row["dataset"], row["at"]) for row in summary):
+        rows = [row for row in summary if (row["dataset"], row["at"]) == family]
+        for column in RIVALS.values():
+            tested = [row for row in rows if row[column] is not None]
+            corrected = holm([row[column] for row in tested])
+            for row, value in zip(tested, corrected, strict=True):
+                row[column] = value
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values for their number by Holm's step-down method.
+
+    Example:
+        >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    corrected, worst = [0.0] * len(p_values), 0.0
+    for rank, at in enumerate(order):
+        worst = max(worst, min(1.0, p_values[at] * (len(p_values) - rank)))
+        corrected[at] = worst
+    return corrected
 
 
 def _groups(rows: Sequence[Row]) -> Iterable[tuple[str, str, list[Row]]]:
