@@ -127,7 +127,8 @@ class StageLoop(Generic[Batch]):
         self._gradients = gradients
         self._counters = counters
         self._hooks = hooks
-        self._n_steps = max(1, settings.epochs * plan.n_batches)
+        horizon = max(settings.epochs, settings.schedule_epochs)
+        self._n_steps = max(1, horizon * plan.n_batches)
         self._saved_s = hooks.clock.monotonic_s()
 
     def run(self) -> bool:

@@ -27,6 +27,7 @@ class LoopSettings(BaseModel):
         schedule: How the rate moves after the warm-up.
         warmup_ratio: Share of the steps in which the rate rises.
         final_ratio: Rate at the end of a falling schedule relative to the peak.
+        schedule_epochs: Epochs over which the rate moves, at least ``epochs``; 0 for ``epochs``.
         gradient_clip: Largest norm of the gradient; 0 for no bound.
         metric: Validation metric to maximise, or a sum: ``recall_at_20+ndcg_at_20``; ``-nll``
             minimises the targets' negative log-likelihood.
@@ -45,6 +46,7 @@ class LoopSettings(BaseModel):
     schedule: Schedule = "constant"
     warmup_ratio: float = Field(default=0.0, ge=0, lt=1)
     final_ratio: float = Field(default=0.01, ge=0, le=1)
+    schedule_epochs: int = Field(default=0, ge=0)
     gradient_clip: float = Field(default=5.0, ge=0)
     metric: str = "recall_at_20"
     patience: int = Field(default=3, ge=0)

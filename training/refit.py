@@ -35,11 +35,16 @@ def source_run(folder: Path, manifest: DatasetManifest) -> tuple[RunFile, RunRes
 
 
 def refit_recipe(run: RunFile, result: RunResult) -> Recipe:
-    """Return the run's recipe with as many epochs as were best, and nothing to stop them early."""
+    """Return the run's recipe with as many epochs as were best, each at the rate that it had."""
     recipe = Recipe.model_validate(run.recipe)
     stages = {
         f"stage{number}": stage.model_copy(
-            update={"epochs": epochs, "patience": 0, "validate_every": NEVER}
+            update={
+                "epochs": epochs,
+                "schedule_epochs": stage.epochs,
+                "patience": 0,
+                "validate_every": NEVER,
+            }
         )
         for number, (stage, epochs) in enumerate(
             zip(recipe.stages, result.epochs or (), strict=True), start=1

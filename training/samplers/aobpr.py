@@ -96,9 +96,11 @@ class AdaptiveOversampler(Sampler):
         for _ in range(MAX_REDRAWS):
             if not bool(bad.any()):
                 break
+            rows = bad.any(dim=1).nonzero()[:, 0]
             n_redraws += int(bad.sum())
-            items = torch.where(bad, self._draw(affinity, n_negatives), items)
-            bad = self.data.seen.contains(request.users, items)
+            drawn = self._draw(affinity[rows], n_negatives)
+            items[rows] = torch.where(bad[rows], drawn, items[rows])
+            bad[rows] = self.data.seen.contains(request.users[rows], items[rows])
         return self._negatives(request, items, bad, n_redraws)
 
     def log_q(self, item_nums: Tensor) -> Tensor:

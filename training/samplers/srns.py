@@ -93,16 +93,16 @@ class SimplifiedRobustSampler(Sampler):
         """Take ``n_negatives`` items of the users' memories."""
         self._refresh(request)
         positive = request.score(request.positives[:, None])
-        items, valid = self._items[request.users], self._valid[request.users]
+        columns = self._some(self._valid[request.users], n_negatives)
+        rows = request.users[:, None]
+        items, valid = self._items[rows, columns], self._valid[rows, columns]
         surprise = torch.sigmoid(request.score(items) - positive)
-        deviation = self._deviation(request.users, positive)
-        value = surprise + self._weight(request.epoch) * deviation
-        value = self._some(value.masked_fill(~valid, -torch.inf), n_negatives)
-        columns = value.argmax(dim=2)
-        chosen, weight = items.gather(1, columns), valid.gather(1, columns).float()
+        value = surprise + self._weight(request.epoch) * self._deviation(rows, columns, positive)
+        best = self._best(value.masked_fill(~valid, -torch.inf), n_negatives)
+        chosen, weight = items.gather(1, best), valid.gather(1, best).float()
         stats = {
             "masked_ratio": 1.0 - float(weight.mean()),
-            "info": float((surprise.gather(1, columns) * weight).mean()),
+            "info": float((surprise.gather(1, best) * weight).mean()),
         }
         return Negatives(chosen, self.log_q(chosen), weight, stats)
 
@@ -123,29 +123,32 @@ class SimplifiedRobustSampler(Sampler):
         own = self._settings
         return own.weight * min(1.0, epoch / own.warmup_epochs if own.warmup_epochs else 1.0)
 
-    def _deviation(self, users: Tensor, positive: Tensor) -> Tensor:
-        """Return how much ``sigmoid(x_j - x_i)`` has changed, ``(P, M)``; 0 after one epoch.
+    def _deviation(self, rows: Tensor, columns: Tensor, positive: Tensor) -> Tensor:
+        """Return how much ``sigmoid(x_j - x_i)`` has changed, ``(P, C)``; 0 after one epoch.
 
         The remembered scores are compared with the positive's present one, so that only the
         negative's own changes count.
         """
-        known = torch.sigmoid(self._history[users] - positive[..., None])
-        n = self._n_known[users].clamp(max=HISTORY)
+        known = torch.sigmoid(self._history[rows, columns] - positive[..., None])
+        n = self._n_known[rows, columns].clamp(max=HISTORY)
         taken = torch.arange(HISTORY) < n[..., None]
         count = n.clamp(min=1).float()
         mean = (known * taken).sum(-1) / count
         return (((known - mean[..., None]) ** 2 * taken).sum(-1) / count).sqrt()
 
-    def _some(self, value: Tensor, n_negatives: int) -> Tensor:
-        """Return ``(P, S, M)`` values, -inf outside of each negative's own random candidates."""
-        shape = (len(value), n_negatives, value.shape[1])
-        order = torch.rand(shape, generator=self.generator).masked_fill(
-            value.isneginf()[:, None, :], 2.0
-        )
-        n_taken = min(self._settings.n_candidates, value.shape[1])
-        columns = torch.topk(order, n_taken, dim=2, largest=False).indices
-        outside = torch.ones(shape, dtype=torch.bool).scatter_(2, columns, value=False)
-        return value[:, None, :].expand(shape).masked_fill(outside, -torch.inf)
+    def _some(self, valid: Tensor, n_negatives: int) -> Tensor:
+        """Draw ``(P, S * C)`` columns, C for each negative, of which no two are the same."""
+        shape = (len(valid), n_negatives, valid.shape[1])
+        order = torch.rand(shape, generator=self.generator).masked_fill(~valid[:, None, :], 2.0)
+        n_taken = min(self._settings.n_candidates, valid.shape[1])
+        return torch.topk(order, n_taken, dim=2, largest=False).indices.flatten(1)
+
+    @staticmethod
+    def _best(value: Tensor, n_negatives: int) -> Tensor:
+        """Return ``(P, S)``, the best of each negative's own candidates."""
+        own = value.view(len(value), n_negatives, -1)
+        first = torch.arange(n_negatives) * own.shape[2]
+        return own.argmax(dim=2) + first
 
     def _refresh(self, request: SampleRequest) -> None:
         """Fill the memories of users who are here for the first time in this epoch."""
@@ -154,14 +157,20 @@ class SimplifiedRobustSampler(Sampler):
             return
         users, first = _first_of_each(request.users[rows])
         rows = rows[first]
-        own = self._settings
         fresh = draw_unseen(
-            self._uniform, self.data.seen, request.users, own.n_fresh, self.generator, distinct=True
+            self._uniform,
+            self.data.seen,
+            users,
+            self._settings.n_fresh,
+            self.generator,
+            distinct=True,
         )
-        both = torch.cat([self._items[request.users], fresh.item_nums], dim=1)
-        scores = request.score(both)[rows]
-        items = both[rows]
-        new = fresh.valid[rows] & ~self._remembered(users, fresh.item_nums[rows])
+        items = torch.cat([self._items[users], fresh.item_nums], dim=1)
+        # only whole batches can be scored: the other rows are scored for nothing
+        wanted = items.new_zeros(len(request.users), items.shape[1])
+        wanted[rows] = items
+        scores = request.score(wanted)[rows]
+        new = fresh.valid & ~self._remembered(users, fresh.item_nums)
         valid = torch.cat([self._valid[users], new], dim=1)
         columns = self._choose(scores.masked_fill(~valid, -torch.inf))
         self._remember(users, columns, scores)

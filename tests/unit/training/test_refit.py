@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from training.pipeline import TrainRequest, train_bundle
+from training.recipe import Recipe
 from training.run_folder import read_run, write_run
 from training.splits import default_spec, load_split
 from vizsla.bundles import load
@@ -74,6 +75,10 @@ def test_a_refit_takes_epochs_share_and_verdict(chosen, tmp_path):
     source, own = read_run(chosen.out).result, run.result
 
     assert [stage.epochs for stage in run.recipe.stages] == source.epochs
+    planned = Recipe.model_validate(read_run(chosen.out).recipe)
+    assert [stage.schedule_epochs for stage in run.recipe.stages] == [
+        s.epochs for s in planned.stages
+    ]
     assert sum(source.epochs) > 0
     assert (own.share, own.publishable, own.figures) == (
         source.share,

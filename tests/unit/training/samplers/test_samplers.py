@@ -269,7 +269,8 @@ def test_changing_scores_win_over_steady_ones():
     sigmoid = 1 / (1 + math.exp(-2.0))
 
     assert sampler.sample(request, 1).item_nums.tolist() == [[5]]
-    deviation = sampler._deviation(torch.tensor([0]), torch.zeros(1, 1))[0].tolist()
+    rows, columns = torch.tensor([[0]]), torch.tensor([[0, 1]])
+    deviation = sampler._deviation(rows, columns, torch.zeros(1, 1))[0].tolist()
     assert deviation == pytest.approx([sigmoid - 0.5, 0.0])
 
 
@@ -282,7 +283,8 @@ def test_steady_scores_have_no_deviation_whatever_the_positives():
         sampler.sample(request, 1)
 
     assert sampler._n_known.max() > 1
-    assert sampler._deviation(torch.tensor([0]), torch.zeros(1, 1)).max() < 1e-6
+    rows, columns = torch.tensor([[0]]), torch.arange(4)[None]
+    assert sampler._deviation(rows, columns, torch.zeros(1, 1)).max() < 1e-6
 
 
 def test_the_memory_keeps_high_scores():
