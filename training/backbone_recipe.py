@@ -28,7 +28,10 @@ class BackboneRecipe(LoopSettings):
         touched_reg: L2 weight of the embeddings that a batch touches, once per touch; unlike
             ``reg`` it leaves all others alone.
         temperature: Scores are divided by it.
-        negatives: Where negatives come from.
+        negatives: Where negatives come from. The default, the sampler's own settings, is the
+            variant of Bayesian sampling that validation prefers on MovieLens-100K, NDCG@20 .237
+            of eight variants (``vizsla bench training --preset bns``): calibrated item-item
+            prior, 20 candidates, ``weight`` 10, F from 64 items, no warm start.
     """
 
     model: str = "mf"
@@ -37,7 +40,7 @@ class BackboneRecipe(LoopSettings):
     reduction: Literal["sum", "mean"] = "sum"
     touched_reg: float = Field(default=0.01, ge=0)
     temperature: float = Field(default=1.0, gt=0)
-    negatives: NegativeSettings = NegativeSettings(n_negatives=1, options={"shared": False})
+    negatives: NegativeSettings = NegativeSettings(sampler="bns", n_negatives=1)
     epochs: int = Field(default=100, ge=0)
     batch_size: int = Field(default=512, ge=1)
     optimizer: Literal["adam", "adamw", "sgd"] = "sgd"

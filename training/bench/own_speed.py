@@ -25,6 +25,7 @@ from training.optimizers import build_optimizer
 from training.pair_objective import PairObjective
 from training.pairs import EpochPairs, PairBatch, PairPlan
 from training.plans import Moment
+from training.recipe import NegativeSettings
 from training.run_log import RunLog
 from training.samplers.base import SamplerData
 from vizsla.clock import SystemClock
@@ -43,6 +44,7 @@ def own_recipe(job: Job) -> BackboneRecipe:
     return BackboneRecipe(
         model=MODELS[job.model],
         model_settings=settings,
+        negatives=NegativeSettings(n_negatives=1, options={"shared": False}),
         reduction="mean",
         touched_reg=job.reg,
         epochs=job.epochs,

@@ -48,10 +48,13 @@ def training(
         int, typer.Option(min=0, help="Arms at a time, a thread each; 0: one per core.")
     ] = 0,
     max_queries: Annotated[
-        int, typer.Option(min=0, help="Queries per arm, of validation and of test; 0 for all.")
+        int, typer.Option(min=0, help="Of presets that fork: queries per arm and part; 0 for all.")
     ] = 500,
     cpu_minutes: Annotated[
-        float, typer.Option(min=0.01, help="Longest training of an arm, processor time.")
+        float,
+        typer.Option(
+            min=0.01, help="Of presets that fork: longest training of an arm, in processor time."
+        ),
     ] = 10.0,
     seed: Annotated[int, typer.Option(help="First of the seeds.")] = 0,
     strict: Annotated[
