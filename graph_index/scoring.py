@@ -74,8 +74,11 @@ class Scoring:
             raise ContractError(f"the scorer returned NaN or infinity, first for item {worst}")
         return scores
 
-    def proxy_scores(self, item_vectors: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return ``(B, N)`` proxy scores by one matrix product, or None without a proxy.
+    def proxy_vectors(self, size: int) -> NDArray[np.float32] | None:
+        """Return ``(B, D)`` proxies of the queries, or None where the scorer has none.
+
+        Args:
+            size: D, that of the item vectors.
 
         Raises:
             ContractError: The proxy has a wrong shape, or a NaN or infinity.
@@ -84,12 +87,24 @@ class Scoring:
             return None
         with self._timed("seed"):
             proxy = np.asarray(self._scorer.proxy(self._state), np.float32)
-            expected = (self.n_queries, item_vectors.shape[1])
-            if proxy.shape != expected or not np.isfinite(proxy).all():
-                raise ContractError(
-                    f"the proxy must be {expected} finite, it is {proxy.shape} with "
-                    f"{int(np.count_nonzero(~np.isfinite(proxy)))} values that are not"
-                )
+        expected = (self.n_queries, size)
+        if proxy.shape != expected or not np.isfinite(proxy).all():
+            raise ContractError(
+                f"the proxy must be {expected} finite, it is {proxy.shape} with "
+                f"{int(np.count_nonzero(~np.isfinite(proxy)))} values that are not"
+            )
+        return proxy
+
+    def proxy_scores(self, item_vectors: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return ``(B, N)`` proxy scores by one matrix product, or None without a proxy.
+
+        Raises:
+            ContractError: The proxy has a wrong shape, or a NaN or infinity.
+        """
+        proxy = self.proxy_vectors(item_vectors.shape[1])
+        if proxy is None:
+            return None
+        with self._timed("seed"):
             self.n_proxy_scored = len(item_vectors)
             scores: NDArray[np.float32] = proxy @ item_vectors.T
             return scores
