@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from graph_index.candidates import CandidateSource, open_source
 from graph_index.exhaustive import allowed_items, score_exhaustively
 from graph_index.graph import Graph
 from graph_index.plan import Plan, checked_exclusions, plan_search
+from graph_index.pruning import PrunedWalk
 from graph_index.rescore import enough, rescore
 from graph_index.scoring import Scoring
 from graph_index.seeds import seed_keys
@@ -30,6 +32,8 @@ from vizsla.contracts.index import (
 from vizsla.errors import ContractError
 
 __all__ = ["GraphRetriever"]
+
+_ALL_PERCENT = 100
 
 _MOST_CELLS = 2**25
 """Marks of one walk, 128 MiB: bounds how many queries of a large catalogue go together."""
@@ -93,9 +97,19 @@ class GraphRetriever:
         return self.source.n_bytes + sum(array.nbytes for array in arrays)
 
     @property
-    def walk_class(self) -> type[BeamWalk]:
+    def walk_class(self) -> Callable[..., BeamWalk]:
         """The loop that moves on the graph."""
-        return BeamWalk
+        if self.settings.keep_percent == _ALL_PERCENT:
+            return BeamWalk
+        return self._pruned(by_gradient=False)
+
+    def _pruned(self, *, by_gradient: bool) -> Callable[..., BeamWalk]:
+        return partial(
+            PrunedWalk,
+            item_vectors=self._item_vectors,
+            keep_ratio=self.settings.keep_percent / _ALL_PERCENT,
+            by_gradient=by_gradient,
+        )
 
     def search(
         self, scorer: Scorer, queries: Sequence[Query], options: SearchOptions

@@ -42,6 +42,8 @@ class SearchSettings(BaseModel):
             HNSW index, which takes memory and is built when the retriever opens.
         auto_rescores: Where this is not 0, ``auto`` does not walk: it scores so many of the proxy's
             best and stops. For a bundle on which ``vizsla bench retrieval`` finds that cheaper.
+        keep_percent: Share of the unvisited neighbours that each round scores, those with the best
+            guess by the scorer's proxy; 100 scores all and needs no proxy.
         entry_points_with_proxy: 1 scores the entry set too when there are proxy seeds.
         exhaustive_below: ``auto`` scores everything when at most this many items may be
             returned.
@@ -57,6 +59,7 @@ class SearchSettings(BaseModel):
     proxy_seeds: int = Field(default=500, ge=0)
     seed_search: int = Field(default=0, ge=0, le=2)
     auto_rescores: int = Field(default=0, ge=0)
+    keep_percent: int = Field(default=100, ge=1, le=100)
     entry_points_with_proxy: int = Field(default=0, ge=0, le=1)
     exhaustive_below: int = Field(default=8000, ge=0)
     chunk_items: int = Field(default=8192, ge=1)

@@ -78,7 +78,9 @@ def test_the_float_scan_is_exact():
 
 
 @given(
-    arrays(np.float32, st.tuples(st.integers(1, 30), st.just(8)), elements=st.floats(-4, 4, width=32)),
+    arrays(
+        np.float32, st.tuples(st.integers(1, 30), st.just(8)), elements=st.floats(-4, 4, width=32)
+    ),
     arrays(np.float32, 8, elements=st.floats(-4, 4, width=32)),
 )
 def test_rounding_to_int8_moves_a_product_by_at_most_half_a_step_per_entry(vectors, user):
