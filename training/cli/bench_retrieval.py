@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from training.bench.form import BenchFile, Row, conclude, new_result
-from training.bench.retrieval.arena import PARTS, Arena
+from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.presets import PRESETS
 from training.bench.retrieval.run import COLUMNS, run_retrieval, shown
 from training.evaluate import open_split
@@ -31,7 +31,10 @@ def retrieval(
         ),
     ] = None,
     queries: Annotated[
-        int, typer.Option(min=0, help="Validation and test queries each; 0: the preset's number.")
+        int,
+        typer.Option(
+            min=0, help="Test queries, and twice the validation queries; 0: the preset's."
+        ),
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of the samples of queries.")] = 0,
     strict: Annotated[
@@ -53,7 +56,8 @@ def retrieval(
     kept = {"bundle": opened.manifest.content_hash, "queries": n_queries}
     file = BenchFile(json, new_result("retrieval", preset, provenance(seed), kept), fresh=fresh)
     folder = json.with_suffix("") / opened.manifest.content_hash[:12]
-    arena = Arena(opened, split, dict.fromkeys(PARTS, n_queries), seed, folder)
+    sizes = {"validation": max(1, n_queries // 2), "test": n_queries}
+    arena = Arena(opened, split, sizes, seed, folder)
     targets = run_retrieval(arena, file, chosen)
     done = file.finish(targets, COLUMNS, _summary(shown(file.result.rows)))
     conclude(done, COLUMNS, strict=strict)

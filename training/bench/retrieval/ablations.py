@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from training.bench.retrieval.choose import EQUAL, coverage_tag
 from training.bench.retrieval.points import EXHAUSTIVE, Point, System
 
 __all__ = ["ablation_points"]
 
+_DEPTH = 200
 
-def ablation_points(chosen: Sequence[Point]) -> list[Point]:
+
+def ablation_points(chosen: Mapping[Point, Sequence[str]]) -> list[Point]:
     """Return variants of the seeded and of the unseeded walk, exhaustive scoring first.
 
     Args:
-        chosen: Points of the test; the first of each walk is the one varied.
+        chosen: Points of the test with their tags; that of the compared coverage is varied.
     """
-    points = [Point(EXHAUSTIVE, 200)]
+    points = [Point(EXHAUSTIVE, _DEPTH)]
     for name in ("walk_proxy", "walk_entries"):
-        mine = [point for point in chosen if point.system.name == name and point.k == 200]
-        if mine:
-            points += _variants(mine[len(mine) // 2])
+        mine = {p: tags for p, tags in chosen.items() if (p.system.name, p.k) == (name, _DEPTH)}
+        compared = [point for point, tags in mine.items() if coverage_tag(EQUAL) in tags]
+        for point in compared or list(mine)[-1:]:
+            points += _variants(point)
     return points
 
 

@@ -30,9 +30,7 @@ from vizsla.models.recommender.loading import load_matcher, matcher_scorer
 from vizsla.models.recommender.mixture_of_logits import MixtureOfLogits
 from vizsla.models.recommender.scorer import TorchScorer
 
-__all__ = ["PARTS", "Arena", "Part"]
-
-PARTS = ("validation", "test")
+__all__ = ["Arena", "Part"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ def row_of(
         "scorer": point.system.scorer,
         "point": point.name,
         "k": point.k,
+        "search": dict(point.options) | dict(point.system.settings),
         "part": part,
         "n_queries": len(rows),
         **{f"coverage_at_{depth}": None for depth in DEPTHS},

@@ -16,7 +16,7 @@ class RetrievalPreset:
     """Sizes and targets of one preset.
 
     Attributes:
-        n_queries: Validation queries (to choose by) and test queries (to report).
+        n_queries: Test queries, to report; half as many validation queries, to choose by.
         shares: Coverage asked for within a share of scored items.
         speedups: System to the least queries per second over exhaustive scoring, at 0.98 of
             the top 200.

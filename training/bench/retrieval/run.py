@@ -28,7 +28,7 @@ from training.bench.retrieval.measure import (
 from training.bench.retrieval.picture import plot_costs
 from training.bench.retrieval.points import EXHAUSTIVE, SYSTEMS, Point, System, points_of
 from training.bench.retrieval.presets import RetrievalPreset
-from training.bench.retrieval.targets import retrieval_targets
+from training.bench.retrieval.targets import recommended, retrieval_targets
 from vizsla.cli_output import progress
 
 __all__ = ["COLUMNS", "run_retrieval", "shown"]
@@ -69,8 +69,9 @@ def run_retrieval(arena: Arena, file: BenchFile, preset: RetrievalPreset) -> lis
     plot_costs(tuned, _title(arena), file.path.with_suffix(".png"))
     chosen = _chosen(systems, tuned, preset, arena.n_items)
     file.step("test", partial(_test, arena, chosen, yardstick))
-    ablations = dict.fromkeys(ablation_points(list(chosen)), ())
+    ablations = dict.fromkeys(ablation_points(chosen), ())
     file.step("ablations", partial(_test, arena, ablations, yardstick))
+    file.step("auto", lambda: recommended(file.result.rows))
     return list(retrieval_targets(preset, file.result.rows))
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from training.bench.form import Row, Target
-from training.bench.retrieval.choose import coverage_tag, share_tag
+from training.bench.retrieval.choose import EQUAL, coverage_tag, share_tag
 from training.bench.retrieval.presets import RetrievalPreset
 
-__all__ = ["best_of", "retrieval_targets"]
-
-EQUAL = 0.98
-"""Coverage of the top 200 at which systems are compared."""
+__all__ = ["best_of", "recommended", "retrieval_targets"]
 
 WALKS = (
     "walk_proxy",
@@ -21,7 +18,8 @@ WALKS = (
     "walk_proxy_pruned",
     "walk_entries_pruned",
 )
-RIVALS = ("two_stage", "proxy_scan", "proxy_scan_int8")
+RIVALS = {"proxy_scan": 0, "proxy_scan_int8": 1, "two_stage": 2}
+"""Name to the ``seed_search`` with which the walk's own retriever does the same."""
 
 
 def retrieval_targets(preset: RetrievalPreset, rows: Sequence[Row]) -> Iterator[Target]:
@@ -46,6 +44,23 @@ def best_of(rows: Sequence[Row], systems: Sequence[str]) -> Row | None:
     found = [_tagged(rows, system, 200, coverage_tag(EQUAL)) for system in systems]
     known = [row for row in found if row is not None]
     return max(known, key=lambda row: row["qps_1core"], default=None)
+
+
+def recommended(rows: Sequence[Row]) -> list[Row]:
+    """Return the settings with which mode ``auto`` is fastest at the compared coverage.
+
+    Returns:
+        One row: the system, and what ``vizsla index configure --search`` takes; nothing where no
+        system reaches the coverage.
+    """
+    best = best_of([row for row in rows if row.get("part") == "test"], (*WALKS, *RIVALS))
+    if best is None:
+        return []
+    search = dict(best["search"])
+    if best["system"] in RIVALS:
+        search["auto_rescores"] = search.pop("proxy_seeds")
+        search["seed_search"] = RIVALS[best["system"]]
+    return [{"system": best["system"], "point": best["point"], "search": search}]
 
 
 def _against_rivals(test: Sequence[Row]) -> Iterator[Target]:
