@@ -36,9 +36,6 @@ def report(system, coverage=0.985, qps=100.0, **more):
     return row | {"point": system, "search": {"proxy_seeds": 700, "beam_width": 700}} | more
 
 
-test_row.__test__ = False
-
-
 @pytest.fixture(scope="module")
 def matcher(world):
     model = world.bundle.manifest.model
