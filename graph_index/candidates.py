@@ -171,7 +171,7 @@ class Int8Scan(_FaissSource):
     def __init__(self, item_vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> None:
         super().__init__(alive)
         peak = float(np.abs(item_vectors).max(initial=0.0))
-        self.step = peak / _LEVELS if peak else 1.0
+        self.step = max(peak / _LEVELS, float(np.finfo(np.float32).tiny))
         kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
         self.index = _FAISS.IndexScalarQuantizer(
             item_vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT

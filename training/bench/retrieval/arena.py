@@ -17,7 +17,7 @@ from graph_index.attach import load_graph, search_settings
 from graph_index.backends import BACKENDS
 from graph_index.graph import Graph
 from graph_index.settings import SearchSettings
-from training.bench.retrieval.points import System
+from training.bench.retrieval.points import Numbers, System
 from training.bench.retrieval.scorers import SCORERS
 from training.bench.retrieval.set_marks import SetMarksRetriever
 from training.data import EvalCases, Split
@@ -74,7 +74,7 @@ class Arena:
             raise UsageError(f"{self.bundle.path} has no graph: run `vizsla index build`")
         torch.set_num_threads(1)
         faiss.omp_set_num_threads(1)
-        self._retrievers: dict[System, Any] = {}
+        self._retrievers: dict[tuple[str, Numbers], tuple[Any, float]] = {}
         self._scorers: dict[str, ProxyScorer] = {}
         self._parts: dict[str, Part] = {}
 
@@ -123,12 +123,14 @@ class Arena:
 
     def retriever(self, system: System) -> Any:
         """Return a system's retriever, opened once; ``build_s`` says how long that took."""
-        if system not in self._retrievers:
+        key = system.backend, system.settings
+        if key not in self._retrievers:
             settings = self.settings.model_copy(update=dict(system.settings))
             start_s = time.perf_counter()
-            self._retrievers[system] = self._open(system.backend, settings)
-            self.build_s[system.name] = time.perf_counter() - start_s
-        return self._retrievers[system]
+            opened = self._open(system.backend, settings)
+            self._retrievers[key] = opened, time.perf_counter() - start_s
+        opened, self.build_s[system.name] = self._retrievers[key]
+        return opened
 
     def part(self, name: str) -> Part:
         """Return the seeded sample of a part's queries."""

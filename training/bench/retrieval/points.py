@@ -9,7 +9,7 @@ from typing import Any
 
 from vizsla.contracts.index import Mode, SearchOptions
 
-__all__ = ["EXHAUSTIVE", "SYSTEMS", "Point", "System", "points_of"]
+__all__ = ["EXHAUSTIVE", "SYSTEMS", "Numbers", "Point", "System", "points_of"]
 
 Numbers = tuple[tuple[str, int], ...]
 """Names with values, in a form that can be a key."""
