@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from pydantic import ValidationError
 
 from graph_index import storage
 from graph_index.backends import BACKENDS
@@ -15,9 +18,16 @@ from graph_index.settings import BuildSettings, SearchSettings
 from vizsla.bundles import Bundle, derive
 from vizsla.clock import Clock, SystemClock
 from vizsla.contracts.index import IndexManifest, Retriever
-from vizsla.errors import CorruptArtifactError
+from vizsla.errors import CorruptArtifactError, UsageError
 
-__all__ = ["build_index", "has_index", "load_graph", "open_retriever", "search_settings"]
+__all__ = [
+    "build_index",
+    "configure_index",
+    "has_index",
+    "load_graph",
+    "open_retriever",
+    "search_settings",
+]
 
 _BACKEND = "graph"
 _FOLDER = "graph"
@@ -93,6 +103,39 @@ def open_retriever(
         graph, vectors, chosen, clock=clock
     )
     return retriever
+
+
+def configure_index(
+    bundle: Bundle,
+    parent_dir: Path,
+    changes: Mapping[str, str | int],
+    *,
+    clock: Clock | None = None,
+) -> Bundle:
+    """Write a new bundle with the same graph and other search settings.
+
+    Args:
+        bundle: With a graph; it is not changed.
+        parent_dir: The new bundle becomes a directory in it.
+        changes: Names of ``SearchSettings`` with values; the others stay as they are.
+        clock: For ``created_at``; None for the machine's.
+
+    Raises:
+        CorruptArtifactError: The bundle has no graph, or a broken one.
+        UsageError: A name that is no setting, or a value that it does not take.
+    """
+    graph, manifest = load_graph(bundle)
+    wanted = search_settings(manifest).model_dump() | dict(changes)
+    try:
+        search = SearchSettings.model_validate(wanted).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        known = ", ".join(SearchSettings.model_fields)
+        raise UsageError(
+            f"search setting {first['loc'][0]}: {first['msg']}; known: {known}"
+        ) from None
+    changed = manifest.model_copy(update={"search": search})
+    return _derive(bundle, parent_dir, graph, changed, clock or SystemClock())
 
 
 def has_index(bundle: Bundle, settings: BuildSettings, seed: int) -> bool:

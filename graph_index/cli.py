@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from graph_index.attach import build_index, has_index, load_graph
+from graph_index.attach import build_index, configure_index, has_index, load_graph
 from graph_index.build import NEIGHBOURS, BuildProgress, BuildSettings
 from graph_index.check import graph_report
 from vizsla.bundles import LATEST_FILE, Bundle, load, locate
 from vizsla.cli_output import Progress, print_json, print_table, progress, say
 from vizsla.clock import SystemClock
 from vizsla.contracts.index import IndexManifest
-from vizsla.errors import ContractError
+from vizsla.errors import ContractError, UsageError
 from vizsla.files import write_text
 
 __all__ = ["app"]
@@ -75,6 +75,30 @@ def build(
 
 
 @app.command()
+def configure(
+    bundle: BundlePath,
+    search: Annotated[
+        list[str], typer.Option(help="NAME=NUMBER of a search setting, any number of times.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for the new bundle; default: beside the old.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a new bundle with the same graph and other search settings, as a bench found them best."""
+    opened = load(bundle)
+    changes = dict(_named_number(text) for text in search)
+    made = configure_index(opened, out or opened.path.parent, changes)
+    if out is None:
+        _point_to_newest(bundle, made.path)
+    settings = {} if made.manifest.index is None else made.manifest.index.search
+    if json:
+        print_json({"bundle": made.path, "search": settings})
+    else:
+        print_table("Search", ["setting", "value"], settings.items(), note=f"Bundle: {made.path}")
+
+
+@app.command()
 def check(bundle: BundlePath, json: Json = False) -> None:
     """Check that a bundle's graph is sound and belongs to it; exit status 1 if not."""
     opened = load(bundle)
@@ -86,6 +110,13 @@ def check(bundle: BundlePath, json: Json = False) -> None:
     else:
         print_table(f"Graph of {opened.path}", ["property", "value"], facts.items())
         say("ok: every item can be reached, and the graph belongs to this bundle")
+
+
+def _named_number(text: str) -> tuple[str, str]:
+    name, found, number = text.partition("=")
+    if not (name and found and number):
+        raise UsageError(f"--search {text!r}: give NAME=NUMBER, for instance beam_width=400")
+    return name, number
 
 
 def _shown_on(bar: Progress, bundle: Bundle) -> BuildProgress:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_index.settings import SearchSettings
-from vizsla.contracts.index import SearchOptions
+from vizsla.contracts.index import Mode, SearchOptions
 from vizsla.errors import ContractError
 
 __all__ = ["Plan", "checked_exclusions", "plan_search"]
@@ -36,6 +36,11 @@ class Plan:
     proxy_seeds: int
     use_entry_points: bool
 
+    @property
+    def rescores(self) -> bool:
+        """Whether the proxy's best are scored and nothing is walked."""
+        return self.max_rounds == 0 and self.proxy_seeds > 0 and not self.use_entry_points
+
 
 def plan_search(options: SearchOptions, settings: SearchSettings, n_items: int) -> Plan:
     """Fill what the options leave open, and bound it by the catalogue.
@@ -46,16 +51,17 @@ def plan_search(options: SearchOptions, settings: SearchSettings, n_items: int) 
     _check("k", options.k, 1)
     beam_width = _chosen("beam_width", options.beam_width, settings.beam_width, 1)
     max_scored = _chosen("max_scored", options.max_scored, n_items, 1)
+    rescoring = options.mode is Mode.AUTO and settings.auto_rescores > 0
+    max_rounds = 0 if rescoring else settings.max_rounds
+    seeds = settings.auto_rescores if rescoring else settings.proxy_seeds
     return Plan(
         k=min(options.k, n_items),
         beam_width=min(max(beam_width, options.k), n_items),
         entry_width=_chosen("entry_width", options.entry_width, settings.entry_width, 1),
-        max_rounds=_chosen("max_rounds", options.max_rounds, settings.max_rounds, 0),
+        max_rounds=_chosen("max_rounds", options.max_rounds, max_rounds, 0),
         max_scored=min(max_scored, n_items),
         deadline_s=math.inf if options.deadline_s is None else options.deadline_s,
-        proxy_seeds=min(
-            _chosen("proxy_seeds", options.proxy_seeds, settings.proxy_seeds, 0), n_items
-        ),
+        proxy_seeds=min(_chosen("proxy_seeds", options.proxy_seeds, seeds, 0), n_items),
         use_entry_points=bool(settings.entry_points_with_proxy),
     )
 

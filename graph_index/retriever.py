@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from graph_index.candidates import CandidateSource, open_source
 from graph_index.exhaustive import allowed_items, score_exhaustively
 from graph_index.graph import Graph
 from graph_index.plan import Plan, checked_exclusions, plan_search
+from graph_index.pruning import PrunedWalk
+from graph_index.rescore import enough, rescore
 from graph_index.scoring import Scoring
-from graph_index.seeds import proxy_seeds
+from graph_index.seeds import seed_keys
 from graph_index.settings import SearchSettings
 from graph_index.walk import BeamWalk
 from graph_index.workspace import Workspace
 from vizsla.clock import Clock, SystemClock
-from vizsla.contracts.index import Mode, Query, Scorer, SearchOptions, SearchResult
+from vizsla.contracts.index import (
+    Mode,
+    Query,
+    Scorer,
+    SearchOptions,
+    SearchResult,
+    StopReason,
+)
 from vizsla.errors import ContractError
 
 __all__ = ["GraphRetriever"]
+
+_ALL_PERCENT = 100
 
 _MOST_CELLS = 2**25
 """Marks of one walk, 128 MiB: bounds how many queries of a large catalogue go together."""
@@ -58,6 +71,7 @@ class GraphRetriever:
         self._clock: Clock = clock or SystemClock()
         self._per_thread = threading.local()
         self._n_alive = int(np.count_nonzero(graph.alive))
+        self.source = self._open_source()
 
     @classmethod
     def from_graph(
@@ -77,9 +91,25 @@ class GraphRetriever:
         return self.graph.n_items
 
     @property
-    def walk_class(self) -> type[BeamWalk]:
+    def index_bytes(self) -> int:
+        """Memory of the index besides the item vectors and the scorer's tables."""
+        arrays = (self.graph.neighbors, self.graph.entry_points, self.graph.alive)
+        return self.source.n_bytes + sum(array.nbytes for array in arrays)
+
+    @property
+    def walk_class(self) -> Callable[..., BeamWalk]:
         """The loop that moves on the graph."""
-        return BeamWalk
+        if self.settings.keep_percent == _ALL_PERCENT:
+            return BeamWalk
+        return self._pruned(by_gradient=False)
+
+    def _pruned(self, *, by_gradient: bool) -> Callable[..., BeamWalk]:
+        return partial(
+            PrunedWalk,
+            item_vectors=self._item_vectors,
+            keep_ratio=self.settings.keep_percent / _ALL_PERCENT,
+            by_gradient=by_gradient,
+        )
 
     def search(
         self, scorer: Scorer, queries: Sequence[Query], options: SearchOptions
@@ -132,14 +162,29 @@ class GraphRetriever:
     def _walk(
         self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]
     ) -> list[SearchResult]:
+        found = None
+        if plan.proxy_seeds:
+            width = min(plan.proxy_seeds, plan.max_scored)
+            found = self.source.best(scoring, width, excluded, plan.beam_width)
+        wanted = np.array([min(plan.k, self._n_allowed(items)) for items in excluded])
+        if found is not None and plan.rescores and enough(found, wanted):
+            cut = plan.max_scored < plan.proxy_seeds
+            reason = StopReason.BUDGET if cut else StopReason.ROUNDS
+            return rescore(scoring, found, plan, [reason] * len(found))
+        marks = self._begun_marks(scoring.n_queries, excluded)
+        seeds = None if found is None else seed_keys(found, self.graph, plan)
+        return self.walk_class(self.graph, scoring, plan, marks, wanted).run(seeds)
+
+    def _begun_marks(self, n_queries: int, excluded: list[NDArray[np.int64]]) -> Workspace:
         marks = self._marks()
-        marks.begin(scoring.n_queries * self.n_items)
+        marks.begin(n_queries * self.n_items)
         if any(map(len, excluded)):
             keys = [items + query * self.n_items for query, items in enumerate(excluded)]
             marks.block(np.concatenate(keys))
-        seeds = proxy_seeds(scoring, self.graph, self._item_vectors, plan, excluded)
-        wanted = [min(plan.k, self._n_allowed(items)) for items in excluded]
-        return self.walk_class(self.graph, scoring, plan, marks, np.array(wanted)).run(seeds)
+        return marks
+
+    def _open_source(self) -> CandidateSource:
+        return open_source(self.settings.seed_search, self._item_vectors, self.graph.alive)
 
     def _score_all(
         self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]

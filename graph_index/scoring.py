@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vizsla.clock import Clock
-from vizsla.contracts.index import ProxyScorer, Query, Scorer
+from vizsla.contracts.index import ComponentScorer, GradientScorer, ProxyScorer, Query, Scorer
 from vizsla.errors import ContractError
 
 __all__ = ["Scoring"]
@@ -74,8 +74,11 @@ class Scoring:
             raise ContractError(f"the scorer returned NaN or infinity, first for item {worst}")
         return scores
 
-    def proxy_scores(self, item_vectors: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return ``(B, N)`` proxy scores by one matrix product, or None without a proxy.
+    def proxy_vectors(self, size: int) -> NDArray[np.float32] | None:
+        """Return ``(B, D)`` proxies of the queries, or None where the scorer has none.
+
+        Args:
+            size: D, that of the item vectors.
 
         Raises:
             ContractError: The proxy has a wrong shape, or a NaN or infinity.
@@ -84,15 +87,55 @@ class Scoring:
             return None
         with self._timed("seed"):
             proxy = np.asarray(self._scorer.proxy(self._state), np.float32)
-            expected = (self.n_queries, item_vectors.shape[1])
-            if proxy.shape != expected or not np.isfinite(proxy).all():
-                raise ContractError(
-                    f"the proxy must be {expected} finite, it is {proxy.shape} with "
-                    f"{int(np.count_nonzero(~np.isfinite(proxy)))} values that are not"
-                )
+        expected = (self.n_queries, size)
+        if proxy.shape != expected or not np.isfinite(proxy).all():
+            raise ContractError(
+                f"the proxy must be {expected} finite, it is {proxy.shape} with "
+                f"{int(np.count_nonzero(~np.isfinite(proxy)))} values that are not"
+            )
+        return proxy
+
+    def proxy_scores(self, item_vectors: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return ``(B, N)`` proxy scores by one matrix product, or None without a proxy.
+
+        Raises:
+            ContractError: The proxy has a wrong shape, or a NaN or infinity.
+        """
+        proxy = self.proxy_vectors(item_vectors.shape[1])
+        if proxy is None:
+            return None
+        with self._timed("seed"):
             self.n_proxy_scored = len(item_vectors)
             scores: NDArray[np.float32] = proxy @ item_vectors.T
             return scores
+
+    def component_bounds(
+        self, query: int, item_vectors: NDArray[np.float32]
+    ) -> NDArray[np.float32] | None:
+        """Return ``(N,)`` scores that no item of a query exceeds, or None without components."""
+        if not isinstance(self._scorer, ComponentScorer):
+            return None
+        proxies = self.proxy_vectors(item_vectors.shape[1])
+        if proxies is None:
+            return None
+        with self._timed("seed"):
+            items, own = self._scorer.item_components, self._scorer.components(self._state)[query]
+            products = items.reshape(-1, items.shape[2]) @ own.T
+            self.n_proxy_scored = products.size
+            bounds: NDArray[np.float32] = products.reshape(len(items), -1).max(axis=1)
+            bounds += item_vectors @ proxies[query]
+            return bounds
+
+    def gradient(
+        self, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
+    ) -> NDArray[np.float32] | None:
+        """Return ``(C, D)`` derivatives by the item vectors, or None where the scorer has none."""
+        if not isinstance(self._scorer, GradientScorer):
+            return None
+        with self._timed("score"):
+            return np.asarray(
+                self._scorer.gradient(self._state, query_of, item_nums), dtype=np.float32
+            )
 
     def seeding(self) -> AbstractContextManager[None]:
         """Count the time of a ``with`` block as ``seed``."""

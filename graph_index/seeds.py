@@ -7,56 +7,23 @@ from numpy.typing import NDArray
 
 from graph_index.graph import Graph
 from graph_index.plan import Plan
-from graph_index.scoring import Scoring
 
-__all__ = ["proxy_seeds"]
+__all__ = ["seed_keys"]
 
 
-def proxy_seeds(
-    scoring: Scoring,
-    graph: Graph,
-    item_vectors: NDArray[np.float32],
-    plan: Plan,
-    excluded: list[NDArray[np.int64]],
-) -> NDArray[np.int64] | None:
-    """Return the keys of each query's best items by the proxy, or None to start at the entry set.
-
-    One matrix product for the batch.  Items that may not be returned are passed
-    over: a deep score spent on a seed should be able to pay.
+def seed_keys(found: list[NDArray[np.int64]], graph: Graph, plan: Plan) -> NDArray[np.int64]:
+    """Return the keys of the items that a walk scores first.
 
     Args:
-        scoring: The batch.
-        graph: For the alive mask and, if the plan says so, the entry set.
-        item_vectors: ``(N, D)`` float32.
-        plan: How many seeds; never more than the budget of scores.
-        excluded: Items per query that may not be returned.
+        found: What a ``CandidateSource`` chose for each query; it passes over items that may not
+            be returned, since a deep score spent on a seed should be able to pay.
+        graph: For its entry set, if the plan adds it.
+        plan: Of the search.
 
     Returns:
         Keys ``query * N + item``, grouped by query ascending, in no order within one.
     """
-    if not plan.proxy_seeds:
-        return None
-    scores = scoring.proxy_scores(item_vectors)
-    if scores is None:
-        return None
-    with scoring.seeding():
-        _hide(scores, graph, excluded)
-        best = _best_columns(scores, min(plan.proxy_seeds, plan.max_scored))
-        if plan.use_entry_points:
-            entries = np.broadcast_to(graph.entry_points, (len(best), len(graph.entry_points)))
-            best = np.concatenate([best, entries], axis=1)
-        return (best + np.arange(len(best))[:, None] * graph.n_items).ravel()
-
-
-def _hide(scores: NDArray[np.float32], graph: Graph, excluded: list[NDArray[np.int64]]) -> None:
-    for query, items in enumerate(excluded):
-        scores[query, items] = -np.inf
-    if not graph.alive.all():
-        scores[:, ~graph.alive] = -np.inf
-
-
-def _best_columns(scores: NDArray[np.float32], width: int) -> NDArray[np.int64]:
-    cut = scores.shape[1] - width
-    if cut <= 0:
-        return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-    return np.argpartition(scores, cut, axis=1)[:, cut:]
+    if plan.use_entry_points:
+        found = [np.concatenate([items, graph.entry_points]) for items in found]
+    keys = [items + query * graph.n_items for query, items in enumerate(found)]
+    return np.concatenate([np.empty(0, np.int64), *keys])

@@ -38,6 +38,12 @@ class SearchSettings(BaseModel):
         max_rounds: Rounds after the entries; yields only when fewer than ``k`` items
             were found.
         proxy_seeds: Entries chosen by the scorer's proxy where it has one; 0 for none.
+        seed_search: How proxy seeds are found: 0 by an exact scan in float32, 1 in int8, 2 by an
+            HNSW index, which takes memory and is built when the retriever opens.
+        auto_rescores: Where this is not 0, ``auto`` does not walk: it scores so many of the proxy's
+            best and stops. For a bundle on which ``vizsla bench retrieval`` finds that cheaper.
+        keep_percent: Share of the unvisited neighbours that each round scores, those with the best
+            guess by the scorer's proxy; 100 scores all and needs no proxy.
         entry_points_with_proxy: 1 scores the entry set too when there are proxy seeds.
         exhaustive_below: ``auto`` scores everything when at most this many items may be
             returned.
@@ -51,6 +57,9 @@ class SearchSettings(BaseModel):
     entry_width: int = Field(default=50, ge=1)
     max_rounds: int = Field(default=3, ge=0)
     proxy_seeds: int = Field(default=500, ge=0)
+    seed_search: int = Field(default=0, ge=0, le=2)
+    auto_rescores: int = Field(default=0, ge=0)
+    keep_percent: int = Field(default=100, ge=1, le=100)
     entry_points_with_proxy: int = Field(default=0, ge=0, le=1)
     exhaustive_below: int = Field(default=8000, ge=0)
     chunk_items: int = Field(default=8192, ge=1)

@@ -54,6 +54,11 @@ class ExhaustiveRetriever:
         return cls(item_vectors, settings, alive=graph.alive, clock=clock)
 
     @property
+    def index_bytes(self) -> int:
+        """Memory of the index besides the item vectors and the scorer's tables."""
+        return int(self._alive.nbytes)
+
+    @property
     def n_items(self) -> int:
         """Number of items in the catalogue."""
         return len(self._item_vectors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +30,7 @@ class GreedyRetriever(GraphRetriever):
     """
 
     @property
-    def walk_class(self) -> type[BeamWalk]:
+    def walk_class(self) -> Callable[..., BeamWalk]:
         """The loop that moves on the graph."""
         return _GreedyWalk
 

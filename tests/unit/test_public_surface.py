@@ -21,7 +21,7 @@ SURFACE = {
     ),
     "vizsla.contracts.features": "ColumnRole DatasetManifest Order SideFeature",
     "vizsla.contracts.index": (
-        "IndexManifest Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "
+        "ComponentScorer GradientScorer IndexManifest Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "
         "SearchWork StopReason"
     ),
     "vizsla.bundles": (

@@ -9,6 +9,7 @@ import typer
 
 from training.bench import spine as spine_bench
 from training.bench.form import BenchFile, conclude, new_result
+from training.cli.bench_retrieval import retrieval
 from training.cli.bench_training import named_paths, training
 from training.evaluate import RIVALS, EvaluateSettings
 from training.provenance import provenance
@@ -64,6 +65,7 @@ def spine(
 
 
 app.command()(training)
+app.command()(retrieval)
 
 
 def _evaluation(

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 __all__ = [
+    "ComponentScorer",
+    "GradientScorer",
     "IndexManifest",
     "Mode",
     "ProxyScorer",
@@ -45,7 +47,7 @@ class StopReason(StrEnum):
     BUDGET = "budget"  # max_scored reached
     DEADLINE = "deadline"
     NO_IMPROVEMENT = "no_improvement"  # best new score below the worst kept
-    COMPLETE = "complete"  # every item was scored
+    COMPLETE = "complete"  # every item was scored, or could not be better
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,41 @@ class ProxyScorer(Scorer, Protocol):
 
     def proxy(self, state: Any) -> NDArray[np.float32]:
         """Return ``(B, D)`` float32; its dot product with an item vector approximates the score."""
+        ...
+
+
+@runtime_checkable
+class ComponentScorer(ProxyScorer, Protocol):
+    """A proxy scorer whose score exceeds its proxy by at most a largest product of components.
+
+    ``score(u, v) <= proxy(u) . e_v + max over i, j of components(u)[i] . item_components[v, j]``:
+    a gated mixture of dot products is one, as its gates are a weighted mean.
+    """
+
+    @property
+    def item_components(self) -> NDArray[np.float32]:
+        """``(N, J, S)`` float32, J components of each item."""
+        ...
+
+    def components(self, state: Any) -> NDArray[np.float32]:
+        """Return ``(B, I, S)`` float32, I components of each query, signs and weights folded in."""
+        ...
+
+
+@runtime_checkable
+class GradientScorer(Scorer, Protocol):
+    """A scorer that can tell in which direction of the item vector its score grows."""
+
+    def gradient(
+        self, state: Any, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return ``(C, D)`` float32: the score's derivative by the item vector at each candidate.
+
+        Args:
+            state: What ``user_state`` returned for B queries.
+            query_of: ``(C,)`` int64 in [0, B), ascending.
+            item_nums: ``(C,)`` int64 in [0, N).
+        """
         ...
 
 

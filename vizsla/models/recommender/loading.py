@@ -13,9 +13,18 @@ from pydantic import ValidationError
 from vizsla.errors import IncompatibleArtifactError
 from vizsla.models import MODELS
 from vizsla.models.recommender.base import Matcher
+from vizsla.models.recommender.component_scorer import MixtureScorer
+from vizsla.models.recommender.mixture_of_logits import MixtureOfLogits
 from vizsla.models.recommender.scorer import TorchScorer
 
-__all__ = ["build_matcher", "load_matcher", "load_scorer", "load_weights", "matcher_weights"]
+__all__ = [
+    "build_matcher",
+    "load_matcher",
+    "load_scorer",
+    "load_weights",
+    "matcher_scorer",
+    "matcher_weights",
+]
 
 
 def build_matcher(name: str, config: Mapping[str, Any]) -> Matcher:
@@ -81,4 +90,11 @@ def load_scorer(
     Raises:
         IncompatibleArtifactError: Configuration or weights are not of this model.
     """
-    return TorchScorer(load_matcher(name, config, weights))
+    return matcher_scorer(load_matcher(name, config, weights))
+
+
+def matcher_scorer(matcher: Matcher) -> TorchScorer:
+    """Return the scorer that offers all that a trained matcher has."""
+    if isinstance(matcher, MixtureOfLogits):
+        return MixtureScorer(matcher)
+    return TorchScorer(matcher)

@@ -17,6 +17,7 @@ from torch import Tensor
 from vizsla.contracts.index import Query
 from vizsla.models.recommender.base import Matcher, SequenceBatch, UserState
 from vizsla.models.recommender.context import pad_histories
+from vizsla.models.recommender.gradients import score_gradient
 
 __all__ = ["ScorerState", "TorchScorer"]
 
@@ -72,6 +73,11 @@ class TorchScorer:
         """``(N, D)`` float32 item vectors, as the graph is built from."""
         return _to_numpy(self._tables[0])
 
+    @property
+    def bytes_per_item(self) -> int:
+        """Memory of one item's rows in all tables."""
+        return sum(table[0].numel() * table.element_size() for table in self._tables)
+
     @torch.inference_mode()
     def user_state(self, queries: Sequence[Query]) -> ScorerState:
         """Fold B queries; unknown items (-1) in a history count as not there."""
@@ -101,6 +107,17 @@ class TorchScorer:
             if part.start < part.stop:
                 scores[part] = _to_numpy(self._slice(folded, item_nums[part]))
         return scores
+
+    def gradient(
+        self, state: ScorerState, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return ``(C, D)`` derivatives of the scores by the item vectors; see ``GradientScorer``."""
+        made = np.empty((len(item_nums), self._tables[0].shape[1]), np.float32)
+        for row in np.unique(query_of):
+            mine = np.flatnonzero(query_of == row)
+            vectors = self._tables[0][torch.from_numpy(item_nums[mine]).to(self._device)]
+            made[mine] = _to_numpy(score_gradient(self._matcher, state.state, int(row), vectors))
+        return made
 
     def _slice(self, folded: Any, item_nums: NDArray[np.int64]) -> Tensor:
         rows = torch.from_numpy(item_nums).to(self._device)

@@ -1,0 +1,259 @@
+"""Cheap ways to choose which items deserve a deep score.
+
+Each walks or scans something that knows the scorer only through its proxy (or not at
+all).  The walk starts from what they find; the rivals of the walk score it and stop.
+Shapes: **B** queries, **D** vector size, **N** items.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_index.scoring import Scoring
+from graph_index.selection import largest
+
+__all__ = [
+    "CandidateSource",
+    "FixedOrder",
+    "FloatScan",
+    "HnswSearch",
+    "Int8Scan",
+    "SourceKind",
+    "open_source",
+]
+
+HNSW_DEGREE = 16
+HNSW_EF_CONSTRUCTION = 200
+_LEVELS = 127
+
+_FAISS: Any = faiss
+"""Its stubs do not know what its Python layer adds."""
+
+SourceKind = int
+"""``SearchSettings.seed_search``: 0 scans float32, 1 scans int8, 2 asks an HNSW index."""
+
+
+class CandidateSource(Protocol):
+    """Chooses items per query; never one that may not be returned."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory it needs besides the item vectors."""
+        ...
+
+    def best(
+        self, scoring: Scoring, width: int, excluded: list[NDArray[np.int64]], effort: int
+    ) -> list[NDArray[np.int64]] | None:
+        """Return at most ``width`` distinct items per query, in no order.
+
+        Args:
+            scoring: The batch of B queries, with its proxy.
+            width: Items wanted per query.
+            excluded: Items per query that may not be chosen.
+            effort: How hard an approximate source searches, ``ef_search``; at least ``width``
+                counts.
+
+        Returns:
+            B arrays of item numbers; None where the scorer has no proxy to search with.
+        """
+        ...
+
+
+class FloatScan:
+    """Exact: one dot product per item, in float32.
+
+    Queries are multiplied one by one: the result then does not depend on the batch, and up to
+    100,000 items it is faster than one product for all.
+
+    Args:
+        item_vectors: ``(N, D)`` float32.
+        alive: ``(N,)`` bool, items that may be returned.
+    """
+
+    def __init__(self, item_vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> None:
+        self._vectors = item_vectors
+        self._dead = np.flatnonzero(~alive)
+        self.n_bytes = 0
+
+    def best(
+        self, scoring: Scoring, width: int, excluded: list[NDArray[np.int64]], effort: int
+    ) -> list[NDArray[np.int64]] | None:
+        """Return exactly the best by the proxy; see ``CandidateSource``."""
+        users = scoring.proxy_vectors(self._vectors.shape[1])
+        if users is None:
+            return None
+        with scoring.seeding():
+            scoring.n_proxy_scored = len(self._vectors)
+            return [
+                self._of_user(user, width, items)
+                for user, items in zip(users, excluded, strict=True)
+            ]
+
+    def _of_user(
+        self, user: NDArray[np.float32], width: int, excluded: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        scores = self._vectors @ user
+        scores[excluded] = -np.inf
+        scores[self._dead] = -np.inf
+        found = largest(scores, width)
+        return found[scores[found] > -np.inf]
+
+
+class _FaissSource:
+    """Asks a faiss index, one query at a time, with a selector where something is hidden."""
+
+    index: Any
+
+    def __init__(self, alive: NDArray[np.bool_]) -> None:
+        self._alive = alive
+        self._all_alive = bool(alive.all())
+
+    def best(
+        self, scoring: Scoring, width: int, excluded: list[NDArray[np.int64]], effort: int
+    ) -> list[NDArray[np.int64]] | None:
+        """Return what the index finds by the proxy; see ``CandidateSource``."""
+        users = scoring.proxy_vectors(self.index.d)
+        if users is None:
+            return None
+        with scoring.seeding():
+            before = self._n_products()
+            found = [
+                self._of_user(users[row : row + 1], width, items, effort)
+                for row, items in enumerate(excluded)
+            ]
+            scoring.n_proxy_scored = (self._n_products() - before) // max(1, len(users))
+            return found
+
+    def _of_user(
+        self, user: NDArray[np.float32], width: int, excluded: NDArray[np.int64], effort: int
+    ) -> NDArray[np.int64]:
+        selector = self._selector(excluded)
+        _, items = self.index.search(
+            np.ascontiguousarray(user),
+            min(width, self.index.ntotal),
+            params=self._parameters(selector, max(effort, width)),
+        )
+        found: NDArray[np.int64] = items[0][items[0] >= 0]
+        return found
+
+    def _selector(self, excluded: NDArray[np.int64]) -> Any:
+        if self._all_alive and not len(excluded):
+            return None
+        allowed = self._alive.copy()
+        allowed[excluded] = False
+        return _FAISS.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+
+    def _parameters(self, selector: Any, effort: int) -> Any:
+        raise NotImplementedError
+
+    def _n_products(self) -> int:
+        raise NotImplementedError
+
+
+class Int8Scan(_FaissSource):
+    """Exact scan over item vectors rounded to int8, the query kept in float32.
+
+    One scale for the whole table: entries are rounded to multiples of ``step = max|v| / 127``,
+    so a product is off by at most ``step / 2`` times the sum of the query's absolute entries.
+
+    Args:
+        item_vectors: ``(N, D)`` float32.
+        alive: ``(N,)`` bool, items that may be returned.
+
+    Attributes:
+        step: What one unit of int8 stands for.
+    """
+
+    def __init__(self, item_vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> None:
+        super().__init__(alive)
+        peak = float(np.abs(item_vectors).max(initial=0.0))
+        self.step = max(peak / _LEVELS, float(np.finfo(np.float32).tiny))
+        kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
+        self.index = _FAISS.IndexScalarQuantizer(
+            item_vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT
+        )
+        # faiss truncates after it has moved the range to 0..255
+        self.index.add(np.rint(item_vectors / self.step))
+
+    @property
+    def n_bytes(self) -> int:
+        """One byte per entry."""
+        return int(self.index.ntotal * self.index.d)
+
+    def products(self, user: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the ``(N,)`` products of one ``(D,)`` query that the scan compares, unscaled."""
+        rows = np.asarray(self.index.reconstruct_n(0, self.index.ntotal), np.float32)
+        return np.asarray((rows * self.step) @ user, np.float32)
+
+    def _parameters(self, selector: Any, effort: int) -> Any:
+        return None if selector is None else _FAISS.SearchParameters(sel=selector)
+
+    def _n_products(self) -> int:
+        return 0
+
+
+class HnswSearch(_FaissSource):
+    """Approximate: an HNSW index over the item vectors by inner product, as most systems run it.
+
+    Built when opened, by one thread.
+
+    Args:
+        item_vectors: ``(N, D)`` float32.
+        alive: ``(N,)`` bool, items that may be returned.
+    """
+
+    def __init__(self, item_vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> None:
+        super().__init__(alive)
+        self.index = _FAISS.IndexHNSWFlat(
+            item_vectors.shape[1], HNSW_DEGREE, faiss.METRIC_INNER_PRODUCT
+        )
+        self.index.hnsw.efConstruction = HNSW_EF_CONSTRUCTION
+        self.index.add(np.ascontiguousarray(item_vectors))
+
+    @property
+    def n_bytes(self) -> int:
+        """Links and its own copy of the vectors."""
+        links = self.index.hnsw.neighbors.size() * 4 + self.index.hnsw.offsets.size() * 8
+        return int(links + self.index.ntotal * self.index.d * 4)
+
+    def _parameters(self, selector: Any, effort: int) -> Any:
+        return _FAISS.SearchParametersHNSW(efSearch=effort, sel=selector)
+
+    def _n_products(self) -> int:
+        # counted over the whole process: exact while one thread searches
+        return int(_FAISS.cvar.hnsw_stats.ndis)
+
+
+class FixedOrder:
+    """The first items of one order, the same for every query: a control that knows no user.
+
+    Args:
+        order: ``(N,)`` int64 item numbers, most wanted first.
+        alive: ``(N,)`` bool, items that may be returned.
+    """
+
+    def __init__(self, order: NDArray[np.int64], alive: NDArray[np.bool_]) -> None:
+        self._order = order[alive[order]]
+        self.n_bytes = int(order.nbytes)
+
+    def best(
+        self, scoring: Scoring, width: int, excluded: list[NDArray[np.int64]], effort: int
+    ) -> list[NDArray[np.int64]] | None:
+        """Return the first items that may be returned; see ``CandidateSource``."""
+        return [self._first(width, items) for items in excluded]
+
+    def _first(self, width: int, excluded: NDArray[np.int64]) -> NDArray[np.int64]:
+        first = self._order[: width + len(excluded)]
+        return first[~np.isin(first, excluded)][:width]
+
+
+def open_source(
+    kind: SourceKind, item_vectors: NDArray[np.float32], alive: NDArray[np.bool_]
+) -> CandidateSource:
+    """Open the source that ``SearchSettings.seed_search`` names."""
+    sources = (FloatScan, Int8Scan, HnswSearch)
+    return sources[kind](item_vectors, alive)

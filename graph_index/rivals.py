@@ -1,0 +1,61 @@
+"""The base of the walk's rivals: choose candidates cheaply, score them, stop."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_index.candidates import CandidateSource, SourceKind, open_source
+from graph_index.exhaustive import allowed_items
+from graph_index.plan import Plan
+from graph_index.rescore import rescore
+from graph_index.retriever import GraphRetriever
+from graph_index.scoring import Scoring
+from vizsla.contracts.index import SearchResult, StopReason
+
+__all__ = ["RescoringRetriever"]
+
+
+class RescoringRetriever(GraphRetriever):
+    """Scores ``proxy_seeds`` candidates (at least ``k``) of a source and returns the best.
+
+    Of the graph it uses the alive mask alone.  A query whose source finds too few, and every
+    query of a scorer without a proxy, is scored exhaustively.
+    """
+
+    source_kind: ClassVar[SourceKind] = 0
+
+    def _open_source(self) -> CandidateSource:
+        return open_source(self.source_kind, self._item_vectors, self.graph.alive)
+
+    @property
+    def index_bytes(self) -> int:
+        """Memory of the source."""
+        return self.source.n_bytes
+
+    def _walk(
+        self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]
+    ) -> list[SearchResult]:
+        width = min(max(plan.proxy_seeds, plan.k), plan.max_scored)
+        found = self.source.best(scoring, width, excluded, plan.beam_width)
+        if found is None:
+            return self._score_all(scoring, plan, excluded)
+        filled = [
+            items if len(items) >= min(width, self._n_allowed(hidden)) else self._all(hidden, plan)
+            for items, hidden in zip(found, excluded, strict=True)
+        ]
+        reasons = [
+            _reason(len(items), self._n_allowed(hidden))
+            for items, hidden in zip(filled, excluded, strict=True)
+        ]
+        return rescore(scoring, filled, plan, reasons)
+
+    def _all(self, excluded: NDArray[np.int64], plan: Plan) -> NDArray[np.int64]:
+        return allowed_items(self.graph.alive, [excluded])[0][: plan.max_scored]
+
+
+def _reason(n_scored: int, n_allowed: int) -> StopReason:
+    """The number of candidates is the budget of a rescoring search."""
+    return StopReason.BUDGET if n_scored < n_allowed else StopReason.COMPLETE

@@ -1,0 +1,107 @@
+"""Cheap sources of candidates: what they choose, and how far off they are."""
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra.numpy import arrays
+
+from graph_index.candidates import FixedOrder, FloatScan, HnswSearch, Int8Scan
+from graph_index.scoring import Scoring
+from graph_index.selection import largest
+from vizsla.clock import FakeClock
+from vizsla.contracts.index import Query
+from vizsla.testing.scorers import DotScorer
+from vizsla.testing.search_scorers import CountingScorer, clustered_vectors
+
+VECTORS = clustered_vectors(300)
+ALIVE = np.ones(300, np.bool_)
+NOTHING = np.empty(0, np.int64)
+FLOATS = st.floats(-100, 100, width=32)
+
+
+def scoring(scorer, n_queries=2):
+    queries = [Query(np.array([row, row + 7])) for row in range(n_queries)]
+    return Scoring(scorer, queries, FakeClock(), scorer.n_items)
+
+
+@given(
+    arrays(np.float32, st.integers(1, 20_000), elements=FLOATS, fill=FLOATS),
+    st.integers(1, 300),
+)
+def test_the_largest_are_the_largest(scores, width):
+    """Whatever the guess of the threshold, as many come back as asked for, and none is smaller than one left out."""
+    places = largest(scores, width)
+
+    assert len(set(places.tolist())) == min(width, len(scores))
+    assert np.sort(scores[places]).tolist() == np.sort(scores)[-width:].tolist()
+
+
+def test_a_spike_outside_the_sample_is_found():
+    """The threshold is guessed from every sixteenth score, the answer is not."""
+    scores = np.linspace(0, 1, 10_000, dtype=np.float32)
+    scores[17] = 5
+
+    assert 17 in largest(scores, 1)
+
+
+@pytest.mark.parametrize("source", [FloatScan, Int8Scan, HnswSearch])
+def test_a_source_passes_over_what_may_not_be_returned(source):
+    """Excluded items are missing for their own query alone, dead ones for all."""
+    alive = ALIVE.copy()
+    alive[5] = False
+    opened = source(VECTORS, alive)
+    free = opened.best(scoring(DotScorer(VECTORS)), 20, [NOTHING, NOTHING], 300)
+    hidden = opened.best(scoring(DotScorer(VECTORS)), 20, [free[0], NOTHING], 300)
+
+    assert not np.isin(hidden[0], free[0]).any()
+    assert sorted(hidden[1]) == sorted(free[1])
+    assert 5 not in np.concatenate([*free, *hidden])
+    assert [len(items) for items in (*free, *hidden)] == [20] * 4
+
+
+@pytest.mark.parametrize("source", [FloatScan, Int8Scan, HnswSearch])
+def test_without_a_proxy_there_is_nothing_to_search_with(source):
+    """The caller is told, and chooses another way."""
+    scorer = CountingScorer(DotScorer(VECTORS))
+
+    assert source(VECTORS, ALIVE).best(scoring(scorer, 1), 5, [NOTHING], 5) is None
+
+
+def test_the_float_scan_is_exact():
+    """It gives the best by the proxy, and counts a product per item."""
+    asked = scoring(DotScorer(VECTORS), 1)
+    found = FloatScan(VECTORS, ALIVE).best(asked, 10, [NOTHING], 10)[0]
+    products = VECTORS @ VECTORS[[0, 7]].mean(axis=0)
+
+    assert set(found) == set(np.argsort(-products)[:10])
+    assert asked.n_proxy_scored == 300
+
+
+@given(
+    arrays(
+        np.float32, st.tuples(st.integers(1, 30), st.just(8)), elements=st.floats(-4, 4, width=32)
+    ),
+    arrays(np.float32, 8, elements=st.floats(-4, 4, width=32)),
+)
+def test_rounding_to_int8_moves_a_product_by_at_most_half_a_step_per_entry(vectors, user):
+    """``|q . v - q . round(v)| <= step / 2 * sum |q|``, up to float32 rounding."""
+    scan = Int8Scan(vectors, np.ones(len(vectors), np.bool_))
+    error = np.abs(scan.products(user).astype(np.float64) - vectors.astype(np.float64) @ user)
+
+    assert (error <= scan.step / 2 * np.abs(user).sum() + 1e-3).all()
+
+
+def test_the_int8_scan_finds_the_best_among_a_few_more():
+    """Twenty by the rounded product hold the ten best by the exact one."""
+    rounded = Int8Scan(VECTORS, ALIVE).best(scoring(DotScorer(VECTORS)), 20, [NOTHING] * 2, 20)
+    exact = FloatScan(VECTORS, ALIVE).best(scoring(DotScorer(VECTORS)), 10, [NOTHING] * 2, 10)
+
+    assert all(set(best) <= set(more) for best, more in zip(exact, rounded, strict=True))
+
+
+def test_a_fixed_order_fills_up_behind_what_is_excluded():
+    """Order 3, 1, 2, 0 without item 1 and with item 2 dead leaves 3 and 0."""
+    alive = np.array([True, True, False, True])
+    source = FixedOrder(np.array([3, 1, 2, 0]), alive)
+
+    assert source.best(None, 2, [np.array([1])], 0)[0].tolist() == [3, 0]

@@ -1,0 +1,1 @@
+"""The walk, its rivals and its controls under one scorer: coverage against cost."""

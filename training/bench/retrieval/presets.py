@@ -1,0 +1,61 @@
+"""What each preset measures and has to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["PRESETS", "RetrievalPreset"]
+
+Share = tuple[str, int, float, float]
+"""System, k, largest share of scored items, least coverage."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalPreset:
+    """Sizes and targets of one preset.
+
+    Attributes:
+        n_queries: Test queries, to report; half as many validation queries, to choose by.
+        shares: Coverage asked for within a share of scored items.
+        speedups: System to the least queries per second over exhaustive scoring, at 0.98 of
+            the top 200.
+        gemm_efficiency: Least share of the time that matrix products may account for, in
+            batches of 8; None where nothing is asked.
+        bytes_per_item: Most memory of tables and index per item; None where nothing is asked.
+        build_s: Longest build of the graph; None where nothing is asked.
+    """
+
+    n_queries: int
+    shares: tuple[Share, ...]
+    speedups: Mapping[str, float]
+    gemm_efficiency: float | None = None
+    bytes_per_item: float | None = None
+    build_s: float | None = None
+
+
+SMALL_SHARES: tuple[Share, ...] = (
+    ("walk_proxy", 200, 0.05, 0.98),
+    ("walk_proxy", 50, 0.03, 0.98),
+    ("walk_entries", 200, 0.12, 0.97),
+    ("walk_entries", 50, 0.09, 0.98),
+    ("deep_walk_entries", 200, 0.12, 0.97),
+)
+
+PRESETS = {
+    "gowalla": RetrievalPreset(400, SMALL_SHARES, {"walk_proxy": 6.0}, gemm_efficiency=0.4),
+    "diginetica": RetrievalPreset(400, SMALL_SHARES, {"walk_proxy": 6.0}),
+    "million": RetrievalPreset(
+        120,
+        (
+            ("walk_proxy", 200, 0.01, 0.98),
+            ("walk_entries", 200, 0.02, 0.97),
+            ("walk_proxy", 200, 0.005, 0.98),
+        ),
+        {"walk_proxy": 20.0, "walk_proxy_hnsw": 40.0},
+        bytes_per_item=1300.0,
+        build_s=900.0,
+    ),
+    "tiny": RetrievalPreset(24, SMALL_SHARES[:1], {"walk_proxy": 1.0}),
+}
+"""``tiny`` shows on any small bundle that everything works."""
