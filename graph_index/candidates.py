@@ -133,12 +133,16 @@ class _FaissSource:
     ) -> NDArray[np.int64]:
         selector = self._selector(excluded)
         _, items = self.index.search(
-            np.ascontiguousarray(user),
+            np.ascontiguousarray(self.asked(user)),
             min(width, self.index.ntotal),
             params=self._parameters(selector, max(effort, width)),
         )
         found: NDArray[np.int64] = items[0][items[0] >= 0]
         return found
+
+    def asked(self, user: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the ``(1, D)`` query as the index wants it."""
+        return user
 
     def _selector(self, excluded: NDArray[np.int64]) -> Any:
         if self._all_alive and not len(excluded):
@@ -155,10 +159,11 @@ class _FaissSource:
 
 
 class Int8Scan(_FaissSource):
-    """Exact scan over item vectors rounded to int8, the query kept in float32.
+    """Exact scan over item vectors rounded to int8, with the query rounded to int8 too.
 
-    One scale for the whole table: entries are rounded to multiples of ``step = max|v| / 127``,
-    so a product is off by at most ``step / 2`` times the sum of the query's absolute entries.
+    One scale for the whole table: entries are rounded to multiples of ``step = max|v| / 127``, a
+    query's to multiples of its own ``max|q| / 127``, and their products are exact integers.
+    A product is off by at most ``step / 2 * sum|q| + query_step / 2 * sum|rounded v|``.
 
     Args:
         item_vectors: ``(N, D)`` float32.
@@ -170,13 +175,12 @@ class Int8Scan(_FaissSource):
 
     def __init__(self, item_vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> None:
         super().__init__(alive)
-        peak = float(np.abs(item_vectors).max(initial=0.0))
-        self.step = max(peak / _LEVELS, float(np.finfo(np.float32).tiny))
+        self.step = _step(item_vectors)
         kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
         self.index = _FAISS.IndexScalarQuantizer(
             item_vectors.shape[1], kind, faiss.METRIC_INNER_PRODUCT
         )
-        # faiss truncates after it has moved the range to 0..255
+        # faiss truncates what it is given, items and queries, to whole numbers
         self.index.add(np.rint(item_vectors / self.step))
 
     @property
@@ -184,10 +188,10 @@ class Int8Scan(_FaissSource):
         """One byte per entry."""
         return int(self.index.ntotal * self.index.d)
 
-    def products(self, user: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the ``(N,)`` products of one ``(D,)`` query that the scan compares, unscaled."""
-        rows = np.asarray(self.index.reconstruct_n(0, self.index.ntotal), np.float32)
-        return np.asarray((rows * self.step) @ user, np.float32)
+    def asked(self, user: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a ``(1, D)`` query in whole numbers from -127 to 127."""
+        whole: NDArray[np.float32] = np.rint(user / np.float32(_step(user)))
+        return whole
 
     def _parameters(self, selector: Any, effort: int) -> Any:
         return None if selector is None else _FAISS.SearchParameters(sel=selector)
@@ -249,6 +253,12 @@ class FixedOrder:
     def _first(self, width: int, excluded: NDArray[np.int64]) -> NDArray[np.int64]:
         first = self._order[: width + len(excluded)]
         return first[~np.isin(first, excluded)][:width]
+
+
+def _step(vectors: NDArray[np.float32]) -> float:
+    """Return what one of 127 levels stands for; above zero for vectors of zeros."""
+    peak = float(np.abs(vectors).max(initial=0.0))
+    return max(peak / _LEVELS, float(np.finfo(np.float32).tiny))
 
 
 def open_source(

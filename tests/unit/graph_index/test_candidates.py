@@ -83,12 +83,31 @@ def test_the_float_scan_is_exact():
     ),
     arrays(np.float32, 8, elements=st.floats(-4, 4, width=32)),
 )
-def test_rounding_to_int8_moves_a_product_by_at_most_half_a_step_per_entry(vectors, user):
-    """``|q . v - q . round(v)| <= step / 2 * sum |q|``, up to float32 rounding."""
-    scan = Int8Scan(vectors, np.ones(len(vectors), np.bool_))
-    error = np.abs(scan.products(user).astype(np.float64) - vectors.astype(np.float64) @ user)
+def test_the_products_of_the_int8_scan_are_off_by_at_most_half_a_step_per_entry(vectors, user):
+    """What the index itself compares, for any scale of items and query."""
+    scan, n_items = Int8Scan(vectors, np.ones(len(vectors), np.bool_)), len(vectors)
+    user_step = max(np.abs(user).max() / 127, np.finfo(np.float32).tiny)
+    found, items = scan.index.search(scan.asked(user[None]), n_items)
+    products = np.empty(n_items)
+    products[items[0]] = found[0] * np.float64(scan.step) * user_step
+    error = np.abs(products - vectors.astype(np.float64) @ user)
+    sums = np.abs(vectors).sum(axis=1) + 8 * scan.step / 2
 
-    assert (error <= scan.step / 2 * np.abs(user).sum() + 1e-3).all()
+    assert (error <= scan.step / 2 * np.abs(user).sum() + user_step / 2 * sums + 1e-4).all()
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 1000.0])
+def test_the_length_of_a_query_does_not_matter_to_the_int8_scan(scale):
+    """A temperature inside the proxy changes no order."""
+
+    class Scaled(DotScorer):
+        def proxy(self, state):
+            return state * np.float32(scale)
+
+    found = Int8Scan(VECTORS, ALIVE).best(scoring(Scaled(VECTORS)), 20, [NOTHING] * 2, 20)
+    exact = FloatScan(VECTORS, ALIVE).best(scoring(DotScorer(VECTORS)), 10, [NOTHING] * 2, 10)
+
+    assert all(set(best) <= set(more) for best, more in zip(exact, found, strict=True))
 
 
 def test_the_int8_scan_finds_the_best_among_a_few_more():
