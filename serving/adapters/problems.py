@@ -57,6 +57,11 @@ PROBLEM_PAGES: Mapping[str, ProblemPage] = {
         "As many requests are in flight as this process takes; this one was not started.",
         "Retry after the seconds in `Retry-After`; run more replicas if it persists.",
     ),
+    "log-unavailable": ProblemPage(
+        "The event log cannot be used",
+        "A change counts only when the log has it on disk, and the log cannot take it now.",
+        "Retry after the seconds in `Retry-After`; see that its disk has room and may be written.",
+    ),
     "deadline-exceeded": ProblemPage(
         "Nothing could be computed in time",
         "The deadline passed and not even a fallback was possible.",
