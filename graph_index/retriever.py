@@ -71,6 +71,15 @@ class GraphRetriever:
         """Open the backend, as every entry of ``BACKENDS`` can be opened."""
         return cls(graph, item_vectors, settings, clock=clock)
 
+    def over(self, graph: Graph, item_vectors: NDArray[np.float32]) -> GraphRetriever:
+        """Return a retriever with the same settings over another state of the catalogue.
+
+        The two share each thread's workspace, so that a new state costs no new marks.
+        """
+        other = type(self)(graph, item_vectors, self.settings, clock=self._clock)
+        other._per_thread = self._per_thread
+        return other
+
     @property
     def n_items(self) -> int:
         """Number of items in the catalogue."""

@@ -12,9 +12,10 @@ from vizsla.testing.logs import EVENT_LOG_CHECKS, MemoryEventLog
 @pytest.mark.parametrize("check", EVENT_LOG_CHECKS)
 def test_the_embedded_log_conforms(check, tmp_path):
     """The SQLite log passes the published suite."""
-    assert isinstance(log := SqliteEventLog(tmp_path / "a.sqlite"), EventLog)
+    log = SqliteEventLog(tmp_path / "a.sqlite")
     log.close()
 
+    assert isinstance(log, EventLog)
     EVENT_LOG_CHECKS[check](lambda: SqliteEventLog(tmp_path / "log" / "log.sqlite"))
 
 

@@ -19,10 +19,13 @@ SURFACE = {
     "vizsla.contracts.bundle": (
         "FORMAT_VERSION DatasetRef FileEntry GateCheck GoldenRequest Manifest ModelRef"
     ),
+    "vizsla.contracts.events": (
+        "ITEMS_TOPIC MAX_READ SCHEMA_VERSION EventLog EventRecord ItemChange LoggedRecord"
+    ),
     "vizsla.contracts.features": "ColumnRole DatasetManifest Order SideFeature",
     "vizsla.contracts.index": (
         "IndexManifest Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "
-        "SearchWork StopReason"
+        "SearchWork StopReason UpdatableScorer"
     ),
     "vizsla.bundles": (
         "LATEST_FILE Bundle BundleDiff BundleParts Change derive diff load locate write"

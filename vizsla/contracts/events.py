@@ -26,7 +26,7 @@ __all__ = [
 ITEMS_TOPIC = "vizsla.items.v1"
 """Changes of items, keyed by ``item_id``; the last one of an item wins."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 MAX_READ = 1000
 """Most records that one read returns."""
 
@@ -43,11 +43,11 @@ class ItemChange(BaseModel):
         item_id: The customer's identifier.
         action: ``put`` creates or replaces, ``remove`` takes the item out.
         active: False keeps the item in the catalogue and out of every answer (paused).
-        vector: ``(D,)`` the item's vector; None keeps the one that the bundle has.
+        vector: ``(D,)`` the item's vector; None keeps the one that it has.
         vector_space: What ``vector`` was made for: the hash of the model's weights.  Under
             another model it means nothing and ``similar_items`` decides again.
         similar_items: Items whose mean direction ``vector`` is; None where it was given.
-        attributes: The item's own columns; None keeps those of the bundle.
+        attributes: The item's own columns; None stands for those that the bundle has.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
