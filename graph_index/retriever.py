@@ -86,6 +86,11 @@ class GraphRetriever:
         return self.graph.n_items
 
     @property
+    def item_vectors(self) -> NDArray[np.float32]:
+        """``(N, D)`` vectors that a scorer's proxy is multiplied with."""
+        return self._item_vectors
+
+    @property
     def walk_class(self) -> type[BeamWalk]:
         """The loop that moves on the graph."""
         return BeamWalk

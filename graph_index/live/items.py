@@ -93,6 +93,8 @@ class LiveItems:
         self._vocabulary = LiveVocabulary(vocabulary)
         self._attributes: dict[int, _Row] = {}
         self._offset = offset
+        head = item_vectors[:1000]
+        self._usual_length = float(np.linalg.norm(head, axis=1).mean())
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._snapshot = self._taken()
 
@@ -127,6 +129,22 @@ class LiveItems:
         applied.n_changes = len(new) - applied.n_skipped
         self._offset = offset
         return applied
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._vocabulary
+
+    def num(self, item_id: str) -> int:
+        """Return an item's place, or ``UNKNOWN`` (-1)."""
+        return self._vocabulary.num(item_id)
+
+    def attributes_at(self, num: int) -> _Row | None:
+        """Return what a change gave as the attributes of the item at a place, None for nothing."""
+        return self._attributes.get(num)
+
+    @property
+    def usual_length(self) -> float:
+        """Mean length of the first vectors: what a new one is compared with."""
+        return self._usual_length
 
     def vector_of(self, item_id: str) -> NDArray[np.float32] | None:
         """Return the vector of an item as it is now, None if there is no such item."""

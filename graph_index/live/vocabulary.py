@@ -54,6 +54,15 @@ class LiveVocabulary(Vocabulary):
             _name(self._names, num, id_)
         return after
 
+    @property
+    def base(self) -> Vocabulary:
+        """The vocabulary before all changes."""
+        return self._base
+
+    def changes(self) -> dict[str, int]:
+        """Return every identifier that a change has moved, with its number now."""
+        return {**self._older, **self._newer}
+
     def __len__(self) -> int:
         return self._n_ids
 

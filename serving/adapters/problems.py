@@ -49,8 +49,8 @@ PROBLEM_PAGES: Mapping[str, ProblemPage] = {
     ),
     "not-found": ProblemPage(
         "There is no such thing",
-        "The path, or the item it names, does not exist in the bundle that is served.",
-        "Check the identifier; an item added after the bundle was made is not in it.",
+        "The path, or the item it names, does not exist in the catalogue that is served.",
+        "Check the identifier; an item that was removed is not there any more.",
     ),
     "overloaded": ProblemPage(
         "The server has too much to do",

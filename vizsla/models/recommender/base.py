@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
+from vizsla.errors import IncompatibleArtifactError
 from vizsla.models.recommender.layers import initialise
 
 __all__ = ["PADDING", "Matcher", "SequenceBatch", "UserState"]
@@ -64,7 +66,13 @@ class UserState:
 
 
 class Matcher(nn.Module, ABC):
-    """A deep matching function ``s_u(e_v)`` with a dot product as its two-sided head."""
+    """A deep matching function ``s_u(e_v)`` with a dot product as its two-sided head.
+
+    Attributes:
+        config: What it was built with.
+    """
+
+    config: BaseModel
 
     @abstractmethod
     def item_vectors(self, item_nums: Tensor | None = None) -> Tensor:
@@ -125,8 +133,13 @@ class Matcher(nn.Module, ABC):
             vectors: ``(R, D)`` their vectors, taken as they are.
             known_as: ``(R,)`` int64 which item of this matcher each is, -1 for none: what
                 else is stored of an item goes with it.
+
+        Raises:
+            IncompatibleArtifactError: This kind of matcher cannot.
         """
-        raise NotImplementedError(f"{type(self).__name__} cannot take items from a table")
+        raise IncompatibleArtifactError(
+            f"a {type(self).__name__} cannot take items that it was not trained on"
+        )
 
     def forget_items(self, item_nums: Tensor) -> None:
         """Clear, in place, what is stored of items beside their vectors: others come there."""

@@ -40,6 +40,7 @@ class TwoSided(Matcher):
     """
 
     Config: ClassVar[type[NannConfig]] = NannConfig
+    config: NannConfig
 
     def __init__(self, config: NannConfig) -> None:
         super().__init__()
@@ -103,7 +104,8 @@ class TwoSided(Matcher):
         fixed.items = ItemTable(vectors)
         if self.contexts is not None:
             contexts = self.contexts.weight[known_as.clamp(min=0)] * (known_as >= 0)[:, None]
-            fixed.contexts = nn.Embedding(*contexts.shape, _weight=contexts, _freeze=True)
+            n_rows, size = contexts.shape
+            fixed.contexts = nn.Embedding(n_rows, size, _weight=contexts, _freeze=True)
         return fixed
 
     @torch.no_grad()
