@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_index.build import BuildSettings, build_graph
+from graph_index.build import build_graph
 from graph_index.graph import Graph
 from graph_index.live.graph import LiveGraph
 from graph_index.retriever import GraphRetriever
@@ -49,7 +49,7 @@ class _Renumbered:
         return self._scorer.proxy(state)
 
 
-def churn_rows(
+def churn_rows(  # noqa: PLR0913  # a bench: each is a number of its report
     item_vectors: NDArray[np.float32],
     scorer: ProxyScorer,
     queries: Sequence[Query],
@@ -57,8 +57,6 @@ def churn_rows(
     share: float = 0.1,
     k: int = 50,
     seed: int = 0,
-    build: BuildSettings | None = None,
-    search: SearchSettings | None = None,
     clock: Clock | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[ChurnRow]:
@@ -76,8 +74,6 @@ def churn_rows(
         share: Of N that is inserted, and that is removed.
         k: Results compared with the exhaustive ones of the items that are left.
         seed: Chooses the items.
-        build: Of both graphs.
-        search: Of all searches.
         clock: Measures times.
         progress: Told what comes next.
 
@@ -93,11 +89,11 @@ def churn_rows(
     n_first = n_items - n_changed
     gone = numpy_generator(seed, "churn removes").permutation(n_first)[:n_changed]
     left = np.setdiff1d(places, places[gone])
-    compare = _Comparison(item_vectors, scorer, queries, left, k, search)
+    compare = _Comparison(item_vectors, scorer, queries, left, k)
 
     progress("building the first graph")
     first = item_vectors[places[:n_first]]
-    live = LiveGraph(build_graph(first, build, seed), first)
+    live = LiveGraph(build_graph(first, seed=seed), first)
     progress("inserting")
     insert_s = _timed(clock, lambda: _insert(live, item_vectors[places[n_first:]]))
     remove_s = _timed(clock, lambda: live.remove(gone))
@@ -107,7 +103,7 @@ def churn_rows(
     changed = live.publish()
     progress("building anew")
     started_s = clock.monotonic_s()
-    rebuilt = build_graph(item_vectors[left], build, seed)
+    rebuilt = build_graph(item_vectors[left], seed=seed)
     rebuild_s = clock.monotonic_s() - started_s
 
     times = {"insert_ms": 1e3 * insert_s / n_changed, "remove_ms": 1e3 * remove_s / n_changed}
@@ -135,14 +131,13 @@ class _Comparison:
         queries: Sequence[Query],
         left: NDArray[np.int64],
         k: int,
-        search: SearchSettings | None,
     ) -> None:
         self._item_vectors = item_vectors
         self._scorer = scorer
         self._queries = queries
         self._k = k
         self._n_left = len(left)
-        self._settings = search or SearchSettings()
+        self._settings = SearchSettings()
         line = np.zeros((len(left), 1), np.int32)
         everything = Graph(line, np.zeros(1, np.int32), np.ones(len(left), np.bool_))
         self._truth, _ = self._found(everything, left, SearchOptions(k=k, mode=Mode.EXHAUSTIVE))

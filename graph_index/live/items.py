@@ -120,14 +120,38 @@ class LiveItems:
             changes: What the log had.
             offset: Where to read on after them.
         """
-        applied = Applied(vectors=np.empty((0, self.live.embedding_size), np.float32))
         new = [change for change in changes if self._is_new(change.event_id)]
-        for run in self._runs(new):
+        applied = self._apply(new)
+        applied.n_repeated = len(changes) - len(new)
+        self._offset = offset
+        return applied
+
+    def replay(self, reads: Iterable[tuple[Sequence[ItemChange], int]]) -> Applied:
+        """Apply a long stretch of a log: of each item only the last change, which says it all.
+
+        Args:
+            reads: Changes in the order of the log, each part with where to read on after it.
+        """
+        last: dict[str, ItemChange] = {}
+        n_changes = n_repeated = 0
+        for changes, offset in reads:
+            new = [change for change in changes if self._is_new(change.event_id)]
+            for change in new:
+                last.pop(change.item_id, None)
+                last[change.item_id] = change
+            n_changes, n_repeated = n_changes + len(new), n_repeated + len(changes) - len(new)
+            self._offset = offset
+        applied = self._apply(list(last.values()))
+        applied.n_changes = n_changes - applied.n_skipped
+        applied.n_repeated = n_repeated
+        return applied
+
+    def _apply(self, changes: Sequence[ItemChange]) -> Applied:
+        applied = Applied(vectors=np.empty((0, self.live.embedding_size), np.float32))
+        for run in self._runs(changes):
             self._take_out([change.item_id for change in run if change.action == "remove"])
             self._put([change for change in run if change.action == "put"], applied)
-        applied.n_repeated = len(changes) - len(new)
-        applied.n_changes = len(new) - applied.n_skipped
-        self._offset = offset
+        applied.n_changes = len(changes) - applied.n_skipped
         return applied
 
     def __contains__(self, item_id: object) -> bool:

@@ -16,7 +16,7 @@ from graph_index.attach import load_graph
 from graph_index.check import graph_report
 from graph_index.live.compact import CompactItems, compact
 from graph_index.live.items import LiveItems
-from serving.adapters.item_log import read_changes, start_offset
+from serving.adapters.item_log import apply_log, start_offset
 from serving.core.stages.features import encode_features
 from vizsla.bundles import Bundle, derive, vector_space
 from vizsla.clock import Clock
@@ -52,8 +52,8 @@ def compact_bundle(
         vector_space=vector_space(bundle.manifest),
         offset=start,
     )
-    for read in read_changes(log, start):
-        items.apply(read.changes, read.next_offset)
+    for _ in apply_log(items, log):
+        pass
     compacted = write_compacted(bundle, compact(items), log.log_id, parent_dir, clock)
     return compacted, items.offset - start
 

@@ -123,7 +123,7 @@ def _items(router: APIRouter, served: Served) -> None:
     @router.get(
         "/v1/items/{item_id:path}",
         tags=["items"],
-        summary="What the bundle knows of an item",
+        summary="What is known of an item",
         responses={404: PROBLEM},
     )
     async def item(item_id: ItemId) -> ItemResponse:
@@ -133,6 +133,7 @@ def _items(router: APIRouter, served: Served) -> None:
         num = catalogue.vocabulary.num(item_id)
         return ItemResponse(
             item_id=item_id,
+            active=catalogue.is_active(num),
             n_interactions=int(catalogue.n_interactions[num]),
             attributes=catalogue.attributes(num),
         )

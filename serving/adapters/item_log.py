@@ -5,25 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from graph_index.live.items import Applied, LiveItems
 from vizsla.contracts.bundle import Manifest
-from vizsla.contracts.events import ITEMS_TOPIC, EventLog, ItemChange, LoggedRecord
+from vizsla.contracts.events import ITEMS_TOPIC, MAX_READ, EventLog, ItemChange, LoggedRecord
 from vizsla.errors import IncompatibleArtifactError
 
-__all__ = ["ChangesRead", "default_log_file", "read_changes", "start_offset"]
+__all__ = ["apply_log", "default_log_file", "start_offset"]
 
 _log = logging.getLogger("vizsla.serving")
-
-
-class ChangesRead(NamedTuple):
-    """One bounded read: its changes, where to read on, and how many records were no change."""
-
-    changes: list[ItemChange]
-    next_offset: int
-    n_unreadable: int
 
 
 def default_log_file(bundle_dir: Path) -> Path:
@@ -50,12 +42,29 @@ def start_offset(manifest: Manifest, log: EventLog, log_file: Path) -> int:
     return held.offset
 
 
-def read_changes(log: EventLog, offset: int) -> Iterator[ChangesRead]:
-    """Read from an offset to the end, in bounded pieces; a record that is no change is passed over."""
+def apply_log(items: LiveItems, log: EventLog) -> Iterator[Applied]:
+    """Apply what the log has from the catalogue's offset to its end, in bounded pieces.
+
+    A long stretch, as at a start, is first reduced to the last change of each item.
+    A record that is no change is passed over and counted as skipped.
+    """
+    unreadable = [0]
+    if log.end(ITEMS_TOPIC) - items.offset > MAX_READ:
+        yield items.replay(_read(items.offset, log, unreadable))
+    for changes, offset in _read(items.offset, log, unreadable):
+        yield items.apply(changes, offset)
+    yield Applied(n_skipped=unreadable[0])
+
+
+def _read(
+    offset: int, log: EventLog, unreadable: list[int]
+) -> Iterator[tuple[list[ItemChange], int]]:
+    """Yield changes with where to read on; counts into ``unreadable``."""
     while records := log.read(ITEMS_TOPIC, offset):
         changes = [change for record in records if (change := _decoded(record)) is not None]
+        unreadable[0] += len(records) - len(changes)
         offset = records[-1].offset + 1
-        yield ChangesRead(changes, offset, len(records) - len(changes))
+        yield changes, offset
 
 
 def _decoded(logged: LoggedRecord) -> ItemChange | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from graph_index.live.items import Applied, LiveItems
 from graph_index.retriever import GraphRetriever
-from serving.adapters.item_log import read_changes, start_offset
+from serving.adapters.catalogue import BundleCatalogue
+from serving.adapters.item_log import apply_log, start_offset
 from serving.adapters.live_catalogue import LiveCatalogue
 from serving.core.protocols import Engine
 from vizsla.bundles import vector_space
@@ -133,9 +134,7 @@ class LiveEngine:
     def _opened(self) -> LiveItems:
         if self._items is None:
             retriever = self._engine.retriever
-            if not isinstance(retriever, GraphRetriever) or not isinstance(
-                self._scorer, UpdatableScorer
-            ):
+            if not _can_change(self._engine):
                 raise IncompatibleArtifactError(
                     "this bundle cannot take changes of items: it has no graph; "
                     "run: vizsla index build"
@@ -143,6 +142,7 @@ class LiveEngine:
             if self._log is None:
                 self._log = self._open_log(self._log_file)
             manifest = self._engine.manifest
+            assert isinstance(retriever, GraphRetriever)
             self._items = LiveItems(
                 self._engine.catalogue.vocabulary,
                 retriever.graph,
@@ -165,9 +165,7 @@ class LiveEngine:
     def _apply_log(self, items: LiveItems) -> None:
         assert self._log is not None
         before = items.offset
-        for read in read_changes(self._log, before):
-            applied = items.apply(read.changes, read.next_offset)
-            applied.n_skipped += read.n_unreadable
+        for applied in apply_log(items, self._log):
             self._take(applied)
         if items.offset != before:
             self._publish(items)
@@ -182,11 +180,12 @@ class LiveEngine:
 
     def _publish(self, items: LiveItems) -> None:
         snapshot = items.publish()
-        retriever = self._engine.retriever
+        retriever, base = self._engine.retriever, self._engine.catalogue
         assert isinstance(retriever, GraphRetriever)
+        assert isinstance(base, BundleCatalogue)
         engine = replace(
             self._engine,
-            catalogue=LiveCatalogue(self._engine.catalogue, snapshot),
+            catalogue=LiveCatalogue(base, snapshot),
             scorer=self._scorer,
             retriever=retriever.over(snapshot.graph.graph, snapshot.graph.item_vectors),
         )
@@ -196,6 +195,12 @@ class LiveEngine:
             offset=snapshot.offset,
         )
         self._show(engine)
+
+
+def _can_change(engine: Engine) -> bool:
+    return isinstance(engine.retriever, GraphRetriever) and isinstance(
+        engine.scorer, UpdatableScorer
+    )
 
 
 def _made(resolve: Resolve, items: LiveItems) -> ItemChange | Exception:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from graph_index.live.items import ItemsSnapshot
 from graph_index.live.vocabulary import LiveVocabulary
-from serving.core.protocols import Catalogue
+from serving.adapters.catalogue import BundleCatalogue
 from vizsla.vocabulary import UNKNOWN
 
 __all__ = ["LiveCatalogue"]
@@ -24,7 +24,7 @@ class LiveCatalogue:
         snapshot: The catalogue now.
     """
 
-    def __init__(self, base: Catalogue, snapshot: ItemsSnapshot) -> None:
+    def __init__(self, base: BundleCatalogue, snapshot: ItemsSnapshot) -> None:
         self._base = base
         self._snapshot = snapshot
 
@@ -48,7 +48,7 @@ class LiveCatalogue:
         alive = self._snapshot.graph.graph.alive
         original = alive.copy()
         original[self._placed[0]] = False
-        order = self._base.by_popularity
+        order = self._base.all_by_popularity
         kept = order[original[order]]
         nums = np.sort(self._placed[0])
         nums = nums[alive[nums]]
@@ -56,6 +56,10 @@ class LiveCatalogue:
         places = np.searchsorted(-counts[kept], -counts[nums], side="right")
         order = np.argsort(places, kind="stable")
         return np.insert(kept, places[order], nums[order])
+
+    def is_active(self, item_num: int) -> bool:
+        """Return whether an item may be in an answer."""
+        return bool(self._snapshot.graph.graph.alive[item_num])
 
     def attributes(self, item_num: int) -> dict[str, Any]:
         """Return an item's own columns: those that a change gave, else the bundle's."""

@@ -310,10 +310,11 @@ class RecommendResponse(_Answer):
 
 
 class ItemResponse(_Answer):
-    """What the bundle knows of an item."""
+    """What is known of an item."""
 
     item_id: str
-    n_interactions: int
+    active: bool = Field(default=True, description="False: paused, in no answer.")
+    n_interactions: int = Field(description="In training; 0 for an item that came later.")
     attributes: dict[str, Any] = Field(description="The item's own columns.")
 
 

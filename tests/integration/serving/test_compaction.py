@@ -108,6 +108,9 @@ def test_the_new_bundle_answers_as_the_server_did(run: Path, running: Any, setti
     new = load(run)
     with running(build_app(settings, run)) as client:
         assert client.app.served.live._items.offset == 20
+        assert client.get("/v1/items/i11").json()["active"] is False
+        popular = client.post("/v1/retrieve", json={"user_id": "nobody", "k": 100}).json()
+        assert "i11" not in str(popular["results"])
         after = answers(client)
         client.request("PUT", "/v1/items/i11", json={"active": True})
         resumed = answers(client)

@@ -122,7 +122,7 @@ def test_similar_items_give_the_mean_direction(client: Any) -> None:
     expected = mean / np.linalg.norm(mean) * np.linalg.norm(vectors, axis=1).mean()
     np.testing.assert_allclose(made, expected, rtol=1e-5)
     assert client.get("/v1/items/new").json() == {
-        "item_id": "new", "n_interactions": 0, "attributes": {"a": 1}
+        "item_id": "new", "active": True, "n_interactions": 0, "attributes": {"a": 1}
     }  # fmt: skip
 
 
