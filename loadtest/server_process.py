@@ -32,22 +32,21 @@ class ServerProcess:
         """Start it and return when it says that it is ready.
 
         Raises:
-            RuntimeError: It ended instead; the message is what it printed.
+            RuntimeError: It ended instead; the message is the end of its log.
         """
         command = [*_vizsla(), "serve", str(self._run_dir), "--embedded", "--port", "0"]
-        with (self._run_dir / "server.log").open("a", encoding="utf-8") as log:
+        log_file = self._run_dir / "server.log"
+        with log_file.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 command, cwd=self._run_dir, stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert self._process.stdout is not None
-        said = []
         for line in self._process.stdout:
-            said.append(line)
             found = re.match(r"ready on (\S+)", line)
             if found:
                 self.url = found[1]
                 return
-        raise RuntimeError("the server did not start: " + "".join(said))
+        raise RuntimeError(f"the server did not start: {log_file.read_text('utf-8')[-1000:]}")
 
     def kill(self) -> None:
         """Kill it as a crash would: no signal handler runs."""
