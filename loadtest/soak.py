@@ -29,7 +29,6 @@ import numpy as np
 
 from loadtest.server_process import ServerProcess, run_command
 from vizsla.clock import Clock, SystemClock
-from vizsla.rng import numpy_generator
 
 __all__ = ["Ledger", "Soak", "main", "soak"]
 
@@ -90,7 +89,7 @@ class Soak:
 
     def search(self, base_items: Sequence[str], seed: int) -> None:
         """Search until the end; an answer with a hidden item is wrong."""
-        generator = numpy_generator(seed, "soak searches")
+        generator = np.random.default_rng([seed, 1])
         with httpx.Client(timeout=30.0, trust_env=False) as client:
             while not self.over.is_set():
                 history = generator.choice(base_items, size=5).tolist()
@@ -115,7 +114,7 @@ class Soak:
 
     def change(self, base_items: Sequence[str], seed: int, pause_s: float) -> None:
         """Change items until the end, each change sent until it is acknowledged."""
-        generator = numpy_generator(seed, "soak changes")
+        generator = np.random.default_rng([seed, 2])
         number = 0
         with httpx.Client(timeout=30.0, trust_env=False) as client:
             while not self.over.wait(pause_s):
@@ -219,7 +218,7 @@ def _live_and_die(
     change_pause_s: float,
     seed: int,
 ) -> None:
-    generator = numpy_generator(seed, "soak checks")
+    generator = np.random.default_rng([seed, 3])
     base_items = _base_items(one.server)
     ends_s = one.clock.monotonic_s() + 60 * minutes
     while one.clock.monotonic_s() < ends_s:

@@ -15,6 +15,7 @@ from vizsla.bundles import LATEST_FILE, load, locate
 from vizsla.cli_output import console, print_json, print_table, progress, say
 from vizsla.clock import SystemClock
 from vizsla.config import load_settings
+from vizsla.contracts.index import Query
 from vizsla.errors import NotFoundError
 from vizsla.files import write_text
 
@@ -62,6 +63,44 @@ def compact(
         print_json(facts)
     else:
         print_table("Compacted", ["property", "value"], facts.items())
+
+
+@items.command()
+def churn(
+    run: Annotated[Path, typer.Argument(help="A directory of `vizsla train` with users.")],
+    queries: Annotated[int, typer.Option(min=1, help="Users that are searched for.")] = 300,
+    share: Annotated[
+        float, typer.Option(min=0.001, max=0.4, help="Of the items: inserted, and as many removed.")
+    ] = 0.1,
+    k: Annotated[int, typer.Option(min=1, help="Results that are compared.")] = 50,
+    seed: Annotated[int, typer.Option(help="Chooses items and users.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Insert and remove items in a copy in memory; compare with a graph built anew."""
+    from graph_index.live.churn import churn_rows
+    from serving.adapters.bundle_store import deep_scorer_loader
+    from serving.adapters.user_histories import sample_histories
+
+    opened = load(run)
+    users_file = default_users_file(opened.path)
+    if users_file is None:
+        raise NotFoundError(f"{run}: no users.parquet; give a directory of `vizsla train`")
+    histories = sample_histories(users_file, queries, seed)
+    rows = churn_rows(
+        opened.item_vectors(),
+        deep_scorer_loader(load_settings().serving.scorer_threads)(opened),
+        [Query(opened.vocabulary.nums(history)) for history in histories],
+        share=share,
+        k=k,
+        seed=seed,
+        progress=say,
+    )
+    if as_json:
+        print_json({"bundle": str(opened.path), "rows": rows})
+    else:
+        shown = ["graph", "start", "coverage_at_k", "scored_ratio"]
+        cells = [[row[name] for name in shown] for row in rows]
+        print_table(f"Churn of {share:.0%} in, {share:.0%} out", shown, cells)
 
 
 def serve(
