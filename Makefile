@@ -6,9 +6,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TORCH := 2.13.0+cpu
 ARGS ?=
+MINUTES ?= 30
+RUN ?= .vizsla/quickstart
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test check e2e bench serve clean
+.PHONY: help install quickstart test check e2e bench serve soak clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +48,9 @@ check: $(STAMP) ## Formatting, lint, types, layers, size
 
 bench: $(STAMP) ## A benchmark, for instance ARGS="spine --preset ml-100k --json out.json"
 	@$(BIN)/vizsla bench $(ARGS)
+
+soak: $(STAMP) ## Searches and item changes under kill -9 every minute (MINUTES=30 RUN=.vizsla/quickstart)
+	@$(BIN)/python -m loadtest.soak $(RUN) --minutes $(MINUTES) $(ARGS)
 
 clean: ## Remove caches (not .venv, not .vizsla)
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,4 +1,4 @@
-"""Link every item that no walk could reach."""
+"""Link every item that no walk could reach, without cutting another one off."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_index.nearest import nearest_rows
-from graph_index.reach import Reach
+from graph_index.reach import UNREACHED, Reach
 
-__all__ = ["repair"]
+__all__ = ["any_free_slot", "free_slot", "link_lost", "repair"]
 
 _CANDIDATES = 16
 
@@ -34,10 +34,27 @@ def repair(
         How many links were added.
     """
     reach = Reach(neighbors, entry_points)
-    n_links = 0
-    while len(lost := reach.unreached()):
-        n_links += _link_islands(neighbors, item_vectors, reach, lost)
-    return n_links
+    return len(link_lost(neighbors, item_vectors, reach, np.ones(len(neighbors), np.bool_)))
+
+
+def link_lost(
+    neighbors: NDArray[np.int32],
+    item_vectors: NDArray[np.float32],
+    reach: Reach,
+    wanted: NDArray[np.bool_],
+) -> list[int]:
+    """Add links, in place, until every wanted item is reached; return the rows changed.
+
+    Args:
+        neighbors: ``(N, M)`` int32, changed in place.
+        item_vectors: ``(N, D)`` float32.
+        reach: Over ``neighbors``; grows with each link.
+        wanted: ``(N,)`` bool: items that must be reached.
+    """
+    hosts: list[int] = []
+    while len(lost := np.flatnonzero((reach.parent == UNREACHED) & wanted)):
+        hosts += _link_islands(neighbors, item_vectors, reach, lost)
+    return hosts
 
 
 def _link_islands(
@@ -45,15 +62,14 @@ def _link_islands(
     item_vectors: NDArray[np.float32],
     reach: Reach,
     lost: NDArray[np.int64],
-) -> int:
+) -> list[int]:
     hosts = reach.reached()
     near, distances = nearest_rows(item_vectors[hosts], item_vectors[lost], _CANDIDATES)
-    linked = 0
+    linked: list[int] = []
     for row in np.argsort(distances[:, 0], kind="stable"):
         item = int(lost[row])
-        if reach.parent[item] < -1:
-            _link(neighbors, item_vectors, reach, item, hosts[near[row]])
-            linked += 1
+        if reach.parent[item] == UNREACHED:
+            linked.append(_link(neighbors, item_vectors, reach, item, hosts[near[row]]))
     return linked
 
 
@@ -63,38 +79,42 @@ def _link(
     reach: Reach,
     item: int,
     candidates: NDArray[np.int64],
-) -> None:
+) -> int:
     for host in candidates:
-        slot = _free_slot(neighbors, item_vectors, reach, int(host))
+        slot = free_slot(neighbors, item_vectors, reach.parent, int(host))
         if slot is not None:
             break
     else:
-        host, slot = _any_free_slot(neighbors, reach)
+        host, slot = any_free_slot(neighbors, reach.parent)
     neighbors[host, slot] = item
     reach.adopt(item, int(host))
+    return int(host)
 
 
-def _free_slot(
-    neighbors: NDArray[np.int32], item_vectors: NDArray[np.float32], reach: Reach, host: int
+def free_slot(
+    neighbors: NDArray[np.int32],
+    item_vectors: NDArray[np.float32],
+    parent: NDArray[np.int32],
+    host: int,
 ) -> int | None:
     """Return a padded slot, else the one of the farthest neighbour nobody depends on."""
     row = neighbors[host]
     padded = np.flatnonzero(row == host)
     if len(padded):
         return int(padded[0])
-    spare = np.flatnonzero(reach.parent[row] != host)
+    spare = np.flatnonzero(parent[row] != host)
     if not len(spare):
         return None
     gaps = item_vectors[row[spare]] - item_vectors[host]
     return int(spare[np.argmax(np.einsum("md,md->m", gaps, gaps))])
 
 
-def _any_free_slot(neighbors: NDArray[np.int32], reach: Reach) -> tuple[int, int]:
+def any_free_slot(neighbors: NDArray[np.int32], parent: NDArray[np.int32]) -> tuple[int, int]:
     """Return the first slot of any reached item that nobody depends on.
 
     There always is one: a forest over R items has fewer than R edges, and R rows
     have at least four slots each.
     """
-    hosts = reach.reached()
-    rows, slots = np.nonzero(reach.parent[neighbors[hosts]] != hosts[:, None])
+    hosts = np.flatnonzero(parent != UNREACHED)
+    rows, slots = np.nonzero(parent[neighbors[hosts]] != hosts[:, None])
     return int(hosts[rows[0]]), int(slots[0])

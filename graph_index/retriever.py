@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_index.candidates import CandidateSource, open_source
+from graph_index.candidates import CandidateSource, FloatScan, open_source
 from graph_index.exhaustive import allowed_items, score_exhaustively
 from graph_index.graph import Graph
 from graph_index.plan import Plan, checked_exclusions, plan_search
@@ -71,7 +71,6 @@ class GraphRetriever:
         self._clock: Clock = clock or SystemClock()
         self._per_thread = threading.local()
         self._n_alive = int(np.count_nonzero(graph.alive))
-        self.source = self._open_source()
 
     @classmethod
     def from_graph(
@@ -85,6 +84,17 @@ class GraphRetriever:
         """Open the backend, as every entry of ``BACKENDS`` can be opened."""
         return cls(graph, item_vectors, settings, clock=clock)
 
+    def over(self, graph: Graph, item_vectors: NDArray[np.float32]) -> GraphRetriever:
+        """Return a retriever with the same settings over another state of the catalogue.
+
+        The two share each thread's workspace, so that a new state costs no new marks.
+        """
+        other = type(self)(graph, item_vectors, self.settings, clock=self._clock)
+        other._per_thread = self._per_thread
+        # an index over the vectors would have to be built again for every change
+        other.source = FloatScan(item_vectors, graph.alive)
+        return other
+
     @property
     def n_items(self) -> int:
         """Number of items in the catalogue."""
@@ -95,6 +105,11 @@ class GraphRetriever:
         """Memory of the index besides the item vectors and the scorer's tables."""
         arrays = (self.graph.neighbors, self.graph.entry_points, self.graph.alive)
         return self.source.n_bytes + sum(array.nbytes for array in arrays)
+
+    @property
+    def item_vectors(self) -> NDArray[np.float32]:
+        """``(N, D)`` vectors that a scorer's proxy is multiplied with."""
+        return self._item_vectors
 
     @property
     def walk_class(self) -> Callable[..., BeamWalk]:
@@ -182,6 +197,11 @@ class GraphRetriever:
             keys = [items + query * self.n_items for query, items in enumerate(excluded)]
             marks.block(np.concatenate(keys))
         return marks
+
+    @cached_property
+    def source(self) -> CandidateSource:
+        """Where a search's first candidates come from; opened when it is first asked."""
+        return self._open_source()
 
     def _open_source(self) -> CandidateSource:
         return open_source(self.settings.seed_search, self._item_vectors, self.graph.alive)

@@ -20,9 +20,12 @@ from starlette.responses import Response
 from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
+from feature_store.ingest.logs.sqlite import SqliteEventLog
 from serving.adapters.bundle_store import ScorerLoader, deep_scorer_loader, open_engine
 from serving.adapters.control_routes import control_router, documented_router
 from serving.adapters.envelope import Envelope
+from serving.adapters.follower import follower
+from serving.adapters.item_log import default_log_file
 from serving.adapters.openapi import openapi_document
 from serving.adapters.problems import problem_response
 from serving.adapters.search_routes import search_routes
@@ -98,13 +101,16 @@ def build_served(
     engine = open_engine(folder, settings.search, loader)
     histories = open_histories(users_file or default_users_file(folder))
     threads = settings.serving.search_threads
-    return Served(
+    served = Served(
         settings=settings.serving,
         current=Current.of(engine, histories, clock),
         histories=histories,
         clock=clock,
         pool=ThreadPoolExecutor(threads, thread_name_prefix="search"),
+        live_settings=settings.live,
     )
+    served.open_live(settings.live.log or default_log_file(folder), SqliteEventLog)
+    return served
 
 
 def _control_plane(served: Served) -> FastAPI:
@@ -128,10 +134,13 @@ async def _lifespan(served: Served) -> AsyncIterator[None]:
     served.metrics.show_bundle(served.current.engine.manifest)
     served.lifecycle.enter(Phase.READY)
     try:
-        yield
+        with follower(served.live.tend, served.live_settings.poll_ms / 1000):
+            yield
     finally:
         served.lifecycle.drain()
+        served.changes.shutdown(wait=True)
         served.pool.shutdown(wait=True)
+        served.live.close()
         served.lifecycle.enter(Phase.STOPPED)
 
 

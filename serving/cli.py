@@ -1,4 +1,4 @@
-"""The command ``vizsla serve``."""
+"""The commands ``vizsla serve`` and ``vizsla items``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,99 @@ from typing import Annotated, Literal
 
 import typer
 
+from feature_store.ingest.logs.sqlite import SqliteEventLog
 from serving.adapters.examples import example_request
 from serving.adapters.user_histories import default_users_file
-from vizsla.bundles import locate
-from vizsla.cli_output import console, say
+from vizsla.bundles import LATEST_FILE, load, locate
+from vizsla.cli_output import console, print_json, print_table, progress, say
+from vizsla.clock import SystemClock
 from vizsla.config import load_settings
+from vizsla.contracts.index import Query
+from vizsla.errors import NotFoundError
+from vizsla.files import write_text
 
-__all__ = ["serve"]
+__all__ = ["items", "serve"]
+
+items = typer.Typer(help="Look after the changes of items that a server took.")
+
+
+@items.callback()
+def _items() -> None:
+    """Look after the changes of items that a server took."""
+
+
+@items.command()
+def compact(
+    bundle: Annotated[Path, typer.Argument(help="A bundle, or a directory of `vizsla train`.")],
+    log: Annotated[
+        Path | None, typer.Option(help="The item log; default: the run directory's items.sqlite.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Directory for the new bundle; default: beside the old.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write a new bundle that holds all changes so far; a server of it reads on after them."""
+    from serving.adapters.compaction import compact_bundle
+    from serving.adapters.item_log import default_log_file
+
+    opened = load(bundle)
+    log_file = log or load_settings().live.log or default_log_file(opened.path)
+    if not log_file.exists():
+        raise NotFoundError(f"{log_file}: no item log; nothing has changed")
+    events = SqliteEventLog(log_file)
+    try:
+        with progress("applying changes", total=1, unit="bundles") as bar:
+            folder = out or opened.path.parent
+            made, n_records = compact_bundle(opened, events, log_file, folder, SystemClock())
+            bar.advance(1)
+    finally:
+        events.close()
+    if out is None and locate(bundle) != bundle:
+        write_text(bundle / LATEST_FILE, f"{made.path.resolve()}\n")
+    facts = {"bundle": str(made.path), "n_items": made.manifest.n_items, "n_records": n_records}
+    if as_json:
+        print_json(facts)
+    else:
+        print_table("Compacted", ["property", "value"], facts.items())
+
+
+@items.command()
+def churn(
+    run: Annotated[Path, typer.Argument(help="A directory of `vizsla train` with users.")],
+    queries: Annotated[int, typer.Option(min=1, help="Users that are searched for.")] = 300,
+    share: Annotated[
+        float, typer.Option(min=0.001, max=0.4, help="Of the items: inserted, and as many removed.")
+    ] = 0.1,
+    k: Annotated[int, typer.Option(min=1, help="Results that are compared.")] = 50,
+    seed: Annotated[int, typer.Option(help="Chooses items and users.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Insert and remove items in a copy in memory; compare with a graph built anew."""
+    from graph_index.live.churn import churn_rows
+    from serving.adapters.bundle_store import deep_scorer_loader
+    from serving.adapters.user_histories import sample_histories
+
+    opened = load(run)
+    users_file = default_users_file(opened.path)
+    if users_file is None:
+        raise NotFoundError(f"{run}: no users.parquet; give a directory of `vizsla train`")
+    histories = sample_histories(users_file, queries, seed)
+    rows = churn_rows(
+        opened.item_vectors(),
+        deep_scorer_loader(load_settings().serving.scorer_threads)(opened),
+        [Query(opened.vocabulary.nums(history)) for history in histories],
+        share=share,
+        k=k,
+        seed=seed,
+        progress=say,
+    )
+    if as_json:
+        print_json({"bundle": str(opened.path), "rows": rows})
+    else:
+        shown = ["graph", "start", "coverage_at_k", "scored_ratio"]
+        cells = [[row[name] for name in shown] for row in rows]
+        print_table(f"Churn of {share:.0%} in, {share:.0%} out", shown, cells)
 
 
 def serve(

@@ -37,6 +37,7 @@ SUMMARIES = {
     "evaluate": "Measure a bundle against baselines on held-out data",
     "bundle": "Show, verify and compare bundles",
     "serve": "Answer requests over HTTP",
+    "items": "Compact the changes of items into a bundle, and measure churn",
     "bench": "Measure, and write the result with its targets",
     "config": "Show, check and explain the settings",
     "doctor": "Check that this machine can run Vizsla",

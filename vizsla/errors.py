@@ -19,6 +19,7 @@
     |  `- NotPublishableError        409  exit 1   train better, or use --force
     |- TrainingError                 500  exit 1   training diverged; last good checkpoint named
     |- OverloadedError               503  exit 1   retry after a while
+    |- LogUnavailableError           503  exit 1   the change was not taken; retry, or mend the log
     |- DeadlineError                 504  exit 1   nothing could be computed in time
     `- ContractError                 500  exit 1   our own seam was violated: a bug
 
@@ -40,6 +41,7 @@ __all__ = [
     "FieldProblem",
     "IncompatibleArtifactError",
     "InvalidRequestError",
+    "LogUnavailableError",
     "MalformedBodyError",
     "MethodNotAllowedError",
     "NotFoundError",
@@ -183,6 +185,13 @@ class OverloadedError(VizslaError):
 
     status = 503
     slug = "overloaded"
+
+
+class LogUnavailableError(VizslaError):
+    """The event log cannot be written or read now; nothing was acknowledged."""
+
+    status = 503
+    slug = "log-unavailable"
 
 
 class DeadlineError(VizslaError):

@@ -18,7 +18,14 @@ from vizsla.errors import (
     UnsupportedMediaTypeError,
 )
 
-__all__ = ["MAX_PROBLEMS", "check_json", "parse_body", "pointer", "read_body"]
+__all__ = [
+    "MAX_PROBLEMS",
+    "check_json",
+    "parse_body",
+    "pointer",
+    "problems_of",
+    "read_body",
+]
 
 MAX_PROBLEMS = 20
 DISCARDED_AT_MOST = 32 << 20
@@ -96,9 +103,14 @@ def pointer(place: tuple[int | str, ...]) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')[:300]}" for part in place)
 
 
+def problems_of(error: ValidationError) -> tuple[FieldProblem, ...]:
+    """Return every wrong field that Pydantic names."""
+    return tuple(_problems(error.errors(include_url=False, include_input=False)))
+
+
 def _refuse(error: ValidationError) -> NoReturn:
     details = error.errors(include_url=False, include_input=False)
-    problems = tuple(_problems(details))[:MAX_PROBLEMS]
+    problems = problems_of(error)[:MAX_PROBLEMS]
     first = problems[0]
     if details[0]["type"] == "json_invalid":
         raise MalformedBodyError(first.detail, problems) from None

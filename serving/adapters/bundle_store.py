@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from graph_index.attach import open_retriever
+from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
 from serving.core.protocols import Engine
 from serving.core.stages.features import encode_features
@@ -61,11 +62,13 @@ def open_engine(path: Path, search: SearchSettings, load_scorer: ScorerLoader) -
             the bundle was written.
     """
     bundle = load(path)
+    retriever = open_retriever(bundle)
+    alive = retriever.graph.alive if isinstance(retriever, GraphRetriever) else None
     engine = Engine(
         manifest=bundle.manifest,
-        catalogue=BundleCatalogue(bundle),
+        catalogue=BundleCatalogue(bundle, alive),
         scorer=_scorer(bundle, load_scorer),
-        retriever=open_retriever(bundle),
+        retriever=retriever,
         search=_options(search),
         notices=_notices(bundle),
     )

@@ -17,11 +17,17 @@ OURS = ("item_num", "item_id", "n_interactions")
 
 
 class BundleCatalogue:
-    """``serving.core.protocols.Catalogue`` over a bundle's ``items.parquet``."""
+    """``serving.core.protocols.Catalogue`` over a bundle's ``items.parquet``.
 
-    def __init__(self, bundle: Bundle) -> None:
+    Args:
+        bundle: With its items.
+        alive: ``(N,)`` bool, items that may be returned; None for all.
+    """
+
+    def __init__(self, bundle: Bundle, alive: NDArray[np.bool_] | None = None) -> None:
         self._items = bundle.items
         self._vocabulary = bundle.vocabulary
+        self._alive = np.ones(len(self._vocabulary), np.bool_) if alive is None else alive
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -35,8 +41,17 @@ class BundleCatalogue:
 
     @cached_property
     def by_popularity(self) -> NDArray[np.int64]:
-        """``(N,)`` item numbers, most interactions first, ties to the smaller number."""
+        """Items that may be returned, most interactions first, ties to the smaller number."""
+        return self.all_by_popularity[self._alive[self.all_by_popularity]]
+
+    @cached_property
+    def all_by_popularity(self) -> NDArray[np.int64]:
+        """``(N,)`` item numbers in that order, paused ones included."""
         return np.argsort(-self.n_interactions, kind="stable").astype(np.int64)
+
+    def is_active(self, item_num: int) -> bool:
+        """Return whether an item may be in an answer."""
+        return bool(self._alive[item_num])
 
     def attributes(self, item_num: int) -> dict[str, Any]:
         """Return an item's own columns as JSON values."""

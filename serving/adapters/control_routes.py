@@ -9,13 +9,18 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving.adapters.item_routes import add_item_routes
 from serving.adapters.pages import docs_page, problem_page
 from serving.adapters.problems import PROBLEM_PAGES
 from serving.adapters.served import Served
 from vizsla.contracts.api import (
     MAX_ID_LENGTH,
     Health,
+    ItemChanged,
+    ItemPut,
     ItemResponse,
+    ItemsBatch,
+    ItemsBatchResponse,
     Problem,
     Readiness,
     RecommendRequest,
@@ -37,6 +42,7 @@ def control_router(served: Served) -> APIRouter:
     router = APIRouter()
     _operations(router, served)
     _items(router, served)
+    add_item_routes(router, served)
     _documents(router)
     return router
 
@@ -56,7 +62,36 @@ def documented_router() -> APIRouter:
         """Retrieve, filter and, where the bundle has a ranker, rank."""
         _documentation_only()
 
+    _document_changes(router, {**refusals, 404: PROBLEM})
     return router
+
+
+def _document_changes(router: APIRouter, refusals: dict[int | str, dict[str, Any]]) -> None:
+    created = {**refusals, 201: {"model": ItemChanged, "description": "The item was made."}}
+
+    @router.put(
+        "/v1/items/{item_id:path}", tags=["items"], summary="Set an item", responses=created
+    )
+    def put(item_id: ItemId, body: ItemPut) -> ItemChanged:
+        """Make, change, pause or resume an item; answered when it is durable and searched."""
+        _documentation_only()
+
+    @router.delete(
+        "/v1/items/{item_id:path}", tags=["items"], summary="Remove an item", responses=refusals
+    )
+    def remove(item_id: ItemId) -> ItemChanged:
+        """Take an item out of the catalogue and out of every answer."""
+        _documentation_only()
+
+    @router.post(
+        "/v1/items:batch",
+        tags=["items"],
+        summary="Change many items",
+        responses=refusals,
+    )
+    def batch(body: ItemsBatch) -> ItemsBatchResponse:
+        """Take or refuse each record by itself; those taken are in the log together."""
+        _documentation_only()
 
 
 def _documentation_only() -> NoReturn:
@@ -88,7 +123,7 @@ def _items(router: APIRouter, served: Served) -> None:
     @router.get(
         "/v1/items/{item_id:path}",
         tags=["items"],
-        summary="What the bundle knows of an item",
+        summary="What is known of an item",
         responses={404: PROBLEM},
     )
     async def item(item_id: ItemId) -> ItemResponse:
@@ -98,6 +133,7 @@ def _items(router: APIRouter, served: Served) -> None:
         num = catalogue.vocabulary.num(item_id)
         return ItemResponse(
             item_id=item_id,
+            active=catalogue.is_active(num),
             n_interactions=int(catalogue.n_interactions[num]),
             attributes=catalogue.attributes(num),
         )

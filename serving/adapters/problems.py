@@ -49,13 +49,18 @@ PROBLEM_PAGES: Mapping[str, ProblemPage] = {
     ),
     "not-found": ProblemPage(
         "There is no such thing",
-        "The path, or the item it names, does not exist in the bundle that is served.",
-        "Check the identifier; an item added after the bundle was made is not in it.",
+        "The path, or the item it names, does not exist in the catalogue that is served.",
+        "Check the identifier; an item that was removed is not there any more.",
     ),
     "overloaded": ProblemPage(
         "The server has too much to do",
         "As many requests are in flight as this process takes; this one was not started.",
         "Retry after the seconds in `Retry-After`; run more replicas if it persists.",
+    ),
+    "log-unavailable": ProblemPage(
+        "The event log cannot be used",
+        "A change counts only when the log has it on disk, and the log cannot take it now.",
+        "Retry after the seconds in `Retry-After`; see that its disk has room and may be written.",
     ),
     "deadline-exceeded": ProblemPage(
         "Nothing could be computed in time",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from serving.adapters.live import LiveEngine
 from serving.core.admission import Admission
 from serving.core.deadline import DeadlinePolicy
 from serving.core.lifecycle import Lifecycle
@@ -14,8 +16,10 @@ from serving.core.limits import Limits
 from serving.core.pipeline import RECOMMEND, RETRIEVE, Pipeline, build_pipeline
 from serving.core.protocols import Engine, UserHistories
 from vizsla.clock import Clock
-from vizsla.config import ServingSettings
+from vizsla.config import LiveSettings, ServingSettings
+from vizsla.contracts.events import EventLog
 from vizsla.telemetry.metrics import Metrics
+from vizsla.vocabulary import Vocabulary
 
 __all__ = ["Current", "Served", "server_timing"]
 
@@ -50,6 +54,10 @@ class Served:
         histories: Known users.
         clock: Time.
         pool: Searches run here, so that the event loop stays free for health checks.
+        live_settings: Section ``live`` of the settings.
+        changes: Changes of items are taken here, beside the searches.
+        live: Keeps ``current`` up to date with the item log.
+        base_vocabulary: Item identifiers of the bundle itself.
     """
 
     settings: ServingSettings
@@ -57,6 +65,10 @@ class Served:
     histories: UserHistories
     clock: Clock
     pool: ThreadPoolExecutor
+    live_settings: LiveSettings = field(default_factory=LiveSettings)
+    changes: ThreadPoolExecutor = field(init=False)
+    live: LiveEngine = field(init=False)
+    base_vocabulary: Vocabulary = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     admission: Admission = field(init=False)
@@ -68,7 +80,23 @@ class Served:
         settings = self.settings
         self.admission = Admission(settings.max_in_flight)
         self.deadlines = DeadlinePolicy(settings.default_deadline_ms, settings.max_deadline_ms)
+        self.changes = ThreadPoolExecutor(1, thread_name_prefix="changes")
+        self.base_vocabulary = self.current.engine.catalogue.vocabulary
         self.limits = Limits(settings.max_k, settings.max_batch, settings.max_history)
+
+    def open_live(self, log_file: Path, open_log: Callable[[Path], EventLog]) -> None:
+        """Bring the engine to the state of the item log, if there is one.
+
+        Raises:
+            VizslaError: There is a log that cannot be used.
+        """
+        self.live = LiveEngine(
+            self.current.engine, log_file, open_log, self._show_engine, self.metrics
+        )
+        self.live.catch_up()
+
+    def _show_engine(self, engine: Engine) -> None:
+        self.current = Current.of(engine, self.histories, self.clock)
 
 
 def _stage_failed(stage: str, error: Exception) -> None:

@@ -10,8 +10,15 @@ import pyarrow.parquet as pq
 
 from serving.core.protocols import UserRow
 from vizsla.errors import DataError
+from vizsla.rng import numpy_generator
 
-__all__ = ["NoUsers", "ParquetHistories", "default_users_file", "open_histories"]
+__all__ = [
+    "NoUsers",
+    "ParquetHistories",
+    "default_users_file",
+    "open_histories",
+    "sample_histories",
+]
 
 HISTORY = "history"
 USER_ID = "user_id"
@@ -96,6 +103,13 @@ def _read(path: Path) -> pa.Table:
     if not _is_list_of_text(table.schema.field(HISTORY).type):
         raise DataError(f"{path}: column history must hold lists of item ids (strings)")
     return _plain_strings(table)
+
+
+def sample_histories(path: Path, n_users: int, seed: int) -> list[list[str]]:
+    """Return the histories of some users that have one, chosen by the seed."""
+    histories = [row for row in _read(path).column(HISTORY).to_pylist() if row]
+    chosen = numpy_generator(seed, "sampled users").permutation(len(histories))[:n_users]
+    return [histories[row] for row in chosen.tolist()]
 
 
 def _is_text(kind: pa.DataType) -> bool:

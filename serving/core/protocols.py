@@ -51,7 +51,11 @@ class Catalogue(Protocol):
 
     @property
     def by_popularity(self) -> NDArray[np.int64]:
-        """``(N,)`` item numbers, most interactions first, ties to the smaller number."""
+        """Items that may be returned, most interactions first, ties to the smaller number."""
+        ...
+
+    def is_active(self, item_num: int) -> bool:
+        """Return whether an item may be in an answer."""
         ...
 
     def attributes(self, item_num: int) -> dict[str, Any]:

@@ -17,18 +17,21 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 SURFACE = {
     "vizsla.contracts.bundle": (
-        "FORMAT_VERSION DatasetRef FileEntry GateCheck GoldenRequest Manifest ModelRef"
+        "FORMAT_VERSION ChangesRef DatasetRef FileEntry GateCheck GoldenRequest Manifest ModelRef"
+    ),
+    "vizsla.contracts.events": (
+        "ITEMS_TOPIC MAX_READ SCHEMA_VERSION EventLog EventRecord ItemChange LoggedRecord"
     ),
     "vizsla.contracts.features": "ColumnRole DatasetManifest Order SideFeature",
     "vizsla.contracts.index": (
         "ComponentScorer GradientScorer IndexManifest Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "
-        "SearchWork StopReason"
+        "SearchWork StopReason UpdatableScorer"
     ),
     "vizsla.bundles": (
-        "LATEST_FILE Bundle BundleDiff BundleParts Change derive diff load locate write"
+        "LATEST_FILE Bundle BundleDiff BundleParts Change derive diff load locate vector_space write"
     ),
     "vizsla.config": (
-        "ENV_PREFIX Resolved SearchSettings ServingSettings Settings TelemetrySettings "
+        "ENV_PREFIX LiveSettings Resolved SearchSettings ServingSettings Settings TelemetrySettings "
         "export_environment load_settings resolve_settings setting_fields use_config_file"
     ),
     "vizsla.registry": "Registry",

@@ -6,7 +6,7 @@ graph, say), ``load`` refuses anything that is not exactly what was written.
 
 from vizsla.bundles.bundle import Bundle
 from vizsla.bundles.compare import BundleDiff, Change, diff
-from vizsla.bundles.layout import LATEST_FILE
+from vizsla.bundles.layout import LATEST_FILE, vector_space
 from vizsla.bundles.load import load, locate
 from vizsla.bundles.write import BundleParts, derive, write
 
@@ -20,5 +20,6 @@ __all__ = [
     "diff",
     "load",
     "locate",
+    "vector_space",
     "write",
 ]

@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import types
 
+from vizsla.contracts.bundle import Manifest
+
 __all__ = [
     "GOLDEN_FILE",
     "GRAPH_DIR",
@@ -27,6 +29,7 @@ __all__ = [
     "is_safe_name",
     "items_problem",
     "manifest_hash",
+    "vector_space",
 ]
 
 MANIFEST_FILE = "manifest.json"
@@ -72,6 +75,13 @@ def is_safe_name(name: str) -> bool:
     parts_ok = bool(path.parts) and not {".", ".."} & set(path.parts)
     text_ok = name == str(path) and "\\" not in name and name.isprintable()
     return parts_ok and text_ok and not path.is_absolute() and name != MANIFEST_FILE
+
+
+def vector_space(manifest: Manifest) -> str:
+    """Return what tells a bundle's item vectors from those of another training."""
+    if manifest.changes is not None:
+        return manifest.changes.vector_space
+    return manifest.files[WEIGHTS_FILE].sha256
 
 
 def items_problem(items: pa.Table, n_items: int) -> str | None:

@@ -131,6 +131,7 @@ def derive(
     files: Mapping[str, Path],
     index: IndexManifest | None,
     clock: Clock,
+    facts: Mapping[str, object] | None = None,
 ) -> Bundle:
     """Write a new bundle that differs from another in some files, and open it.
 
@@ -144,6 +145,8 @@ def derive(
         files: Path within the bundle to a file on disk: what is new or different.
         index: The manifest of the new bundle's graph, or None for none.
         clock: For ``created_at``.
+        facts: Fields of the manifest that are new, such as ``n_items`` and ``vocab_hash`` of
+            other items.
     """
     kept = set(bundle.manifest.files) - set(files)
     if index != bundle.manifest.index:
@@ -163,6 +166,7 @@ def derive(
             "created_at": _timestamp(clock),
             "vizsla_version": __version__,
             "parent": bundle.manifest.content_hash,
+            **(facts or {}),
         }
         return _publish(parent, staging, bundle.manifest.model_copy(update=changes))
 

@@ -13,6 +13,7 @@ from vizsla.config.resolve import (
     use_config_file,
 )
 from vizsla.config.sections import (
+    LiveSettings,
     SearchSettings,
     ServingSettings,
     Settings,
@@ -23,6 +24,7 @@ from vizsla.config.sources import ENV_PREFIX
 
 __all__ = [
     "ENV_PREFIX",
+    "LiveSettings",
     "Resolved",
     "SearchSettings",
     "ServingSettings",

@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
+    "LiveSettings",
     "SearchSettings",
     "ServingSettings",
     "Settings",
@@ -97,6 +98,24 @@ class SearchSettings(_Section):
     )
 
 
+class LiveSettings(_Section):
+    """Changes of items while the server runs."""
+
+    log: Path | None = Field(
+        default=None,
+        description="File of the item log; `items.sqlite` in the bundle's run directory if unset.",
+    )
+    poll_ms: int = Field(
+        default=100,
+        ge=1,
+        le=60_000,
+        description="How often a process looks for changes that others accepted, in ms.",
+    )
+    max_items: int = Field(
+        default=1000, ge=1, le=10_000, description="Most items in one batch of changes."
+    )
+
+
 class TelemetrySettings(_Section):
     """Logs and metrics."""
 
@@ -120,6 +139,7 @@ class Settings(_Section):
     )
     serving: ServingSettings = ServingSettings()
     search: SearchSettings = SearchSettings()
+    live: LiveSettings = LiveSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
 

@@ -20,12 +20,20 @@ __all__ = [
     "MAX_HISTORY",
     "MAX_ID_LENGTH",
     "MAX_K",
+    "MAX_SIMILAR",
     "MAX_TMAX_MS",
+    "MAX_VECTOR",
     "BundleInfo",
     "ColdStart",
     "Degradation",
     "Health",
+    "ItemChanged",
+    "ItemOutcome",
+    "ItemPut",
+    "ItemRecord",
     "ItemResponse",
+    "ItemsBatch",
+    "ItemsBatchResponse",
     "Notice",
     "Problem",
     "ProblemField",
@@ -47,6 +55,8 @@ MAX_BATCH = 64
 MAX_ID_LENGTH = 256
 MAX_TMAX_MS = 60_000
 MAX_FEATURES = 64
+MAX_SIMILAR = 100
+MAX_VECTOR = 4096
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
 FeatureName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
@@ -300,11 +310,92 @@ class RecommendResponse(_Answer):
 
 
 class ItemResponse(_Answer):
-    """What the bundle knows of an item."""
+    """What is known of an item."""
 
     item_id: str
-    n_interactions: int
+    active: bool = Field(default=True, description="False: paused, in no answer.")
+    n_interactions: int = Field(description="In training; 0 for an item that came later.")
     attributes: dict[str, Any] = Field(description="The item's own columns.")
+
+
+class ItemPut(_Request):
+    """The state that an item is to have; an item that is not there is made."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"similar_items": ["50", "181"], "attributes": {"title": "New"}},
+                {"active": False},
+            ]
+        }
+    )
+
+    vector: (
+        Annotated[
+            list[float],
+            Field(
+                min_length=1,
+                max_length=MAX_VECTOR,
+                description="The item's vector, as the bundle's item net would give it.",
+            ),
+        ]
+        | None
+    ) = None
+    similar_items: (
+        Annotated[
+            list[Id],
+            Field(
+                min_length=1,
+                max_length=MAX_SIMILAR,
+                description="Items of the catalogue whose mean direction the vector is to have.",
+            ),
+        ]
+        | None
+    ) = None
+    attributes: (
+        Annotated[
+            dict[FeatureName, str | int | float | bool | list[FeatureValue] | None],
+            Field(
+                max_length=MAX_FEATURES, description="The item's own columns; absent: as they are."
+            ),
+        ]
+        | None
+    ) = None
+    active: bool = Field(
+        default=True, description="False: paused, in the catalogue and in no answer."
+    )
+    event_id: Id | None = Field(
+        default=None,
+        description="A change sent again with the same id counts once; made by the server if absent.",
+    )
+
+    @model_validator(mode="after")
+    def _one_vector(self) -> Self:
+        if self.vector is not None and self.similar_items is not None:
+            raise _refused("give only one of vector and similar_items", ["vector", "similar_items"])
+        return self
+
+
+class ItemRecord(ItemPut):
+    """One change of a batch."""
+
+    item_id: Id
+    action: Literal["put", "remove"] = Field(
+        default="put", description="`remove` takes the item out; the other fields mean nothing."
+    )
+
+
+class ItemsBatch(_Request):
+    """Changes of different items; each is taken or refused by itself."""
+
+    items: Annotated[
+        list[Any],
+        Field(
+            min_length=1,
+            description="Each is checked by itself, so a wrong one does not refuse the others.",
+            json_schema_extra={"items": ItemRecord.model_json_schema()},
+        ),
+    ]
 
 
 class Health(_Answer):
@@ -321,6 +412,15 @@ class Readiness(_Answer):
     n_items: int = 0
     n_users: int = 0
     warnings: list[Notice] = Field(default_factory=list)
+
+
+class ItemChanged(_Answer):
+    """A change that the log has: it survives a crash, and searches of this process see it."""
+
+    item_id: str
+    status: Literal["created", "changed", "removed"]
+    event_id: str
+    offset: int = Field(description="Place in the item log.")
 
 
 class ProblemField(_Answer):
@@ -340,3 +440,22 @@ class Problem(_Answer):
     detail: str
     instance: str = Field(description="The request id.")
     errors: list[ProblemField] = Field(default_factory=list)
+
+
+class ItemOutcome(_Answer):
+    """What became of one record of a batch: taken with an offset, or refused with a reason."""
+
+    item_id: str | None = Field(description="Null where the record does not say.")
+    status: Literal["created", "changed", "removed", "refused"]
+    event_id: str | None = None
+    offset: int | None = None
+    detail: str | None = None
+    errors: list[ProblemField] = Field(default_factory=list)
+
+
+class ItemsBatchResponse(_Answer):
+    """Outcomes in the order of the records; those taken are in the log."""
+
+    results: list[ItemOutcome]
+    n_taken: int
+    n_refused: int

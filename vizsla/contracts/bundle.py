@@ -22,6 +22,7 @@ from vizsla.contracts.index import IndexManifest
 
 __all__ = [
     "FORMAT_VERSION",
+    "ChangesRef",
     "DatasetRef",
     "FileEntry",
     "GateCheck",
@@ -57,6 +58,20 @@ class DatasetRef(_Frozen):
     name: str
     content_hash: str
     split: dict[str, Any]
+
+
+class ChangesRef(_Frozen):
+    """Which changes of items a bundle holds that its training did not.
+
+    Attributes:
+        log_id: The event log that they came from.
+        offset: Records below it are in the bundle; a server reads on from here.
+        vector_space: Hash of the weights that were trained, which item vectors belong to.
+    """
+
+    log_id: str
+    offset: int = Field(ge=0)
+    vector_space: str
 
 
 class GateCheck(_Frozen):
@@ -114,6 +129,7 @@ class Manifest(_Frozen):
         metrics: Validation figures of the exported model.
         gate: The comparisons behind ``publishable``.
         parent: Content hash of the bundle this one was derived from.
+        changes: What of an event log is in it, None for nothing.
         files: Path within the bundle to its size and hash.
     """
 
@@ -137,4 +153,5 @@ class Manifest(_Frozen):
     publishable: bool
     index: IndexManifest | None = None
     parent: str | None = None
+    changes: ChangesRef | None = None
     files: dict[str, FileEntry]

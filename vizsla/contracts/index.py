@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ __all__ = [
     "SearchResult",
     "SearchWork",
     "StopReason",
+    "UpdatableScorer",
 ]
 
 
@@ -137,6 +138,23 @@ class GradientScorer(Scorer, Protocol):
             state: What ``user_state`` returned for B queries.
             query_of: ``(C,)`` int64 in [0, B), ascending.
             item_nums: ``(C,)`` int64 in [0, N).
+        """
+        ...
+
+
+@runtime_checkable
+class UpdatableScorer(Scorer, Protocol):
+    """A scorer whose table of items can be extended while it is in use."""
+
+    def with_items(self, item_nums: NDArray[np.int64], vectors: NDArray[np.float32]) -> Self:
+        """Return a scorer that knows further items, or others at the same numbers.
+
+        This one goes on as it was, except for items at numbers that are written again:
+        nobody may ask it for those any more.
+
+        Args:
+            item_nums: ``(R,)`` int64; numbers beyond N - 1 follow on without a gap.
+            vectors: ``(R, D)`` float32, all that is known of the items.
         """
         ...
 

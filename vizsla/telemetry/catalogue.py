@@ -74,6 +74,31 @@ CATALOGUE: dict[str, MetricSpec] = {
         "Requests refused to protect the others, by reason.",
         ("reason",),
     ),
+    "item_changes": MetricSpec(
+        "vizsla_item_changes_total",
+        "counter",
+        "changes",
+        "Changes of items read from the log, by what became of them.",
+        ("outcome",),
+    ),
+    "items_live": MetricSpec(
+        "vizsla_live_items",
+        "gauge",
+        "items",
+        "Items in the catalogue that is being searched, paused ones included.",
+    ),
+    "items_unhealed": MetricSpec(
+        "vizsla_unhealed_items",
+        "gauge",
+        "items",
+        "Removed items that walks still pass through.",
+    ),
+    "log_offset": MetricSpec(
+        "vizsla_item_log_records",
+        "gauge",
+        "records",
+        "Records of the item log that searches reflect.",
+    ),
     "degraded": MetricSpec(
         "vizsla_answers_degraded_total",
         "counter",

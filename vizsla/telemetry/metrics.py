@@ -105,6 +105,17 @@ class Metrics:
         """Count an error answer by its problem type's slug."""
         self._counters["errors"].labels(problem).inc()
 
+    def count_item_changes(self, outcome: str, n_changes: int) -> None:
+        """Count changes of items; ``outcome`` is ``applied``, ``repeated`` or ``skipped``."""
+        if n_changes:
+            self._counters["item_changes"].labels(outcome).inc(n_changes)
+
+    def show_live(self, *, n_items: int, n_unhealed: int, offset: int) -> None:
+        """Show the state of a catalogue that changes."""
+        self._gauges["items_live"].set(n_items)
+        self._gauges["items_unhealed"].set(n_unhealed)
+        self._gauges["log_offset"].set(offset)
+
     def show_bundle(self, manifest: Manifest) -> None:
         """Make this the active bundle."""
         info = self._gauges["bundle_info"]

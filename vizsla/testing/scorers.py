@@ -6,7 +6,9 @@ can ask for equality.  Shapes as in ``vizsla.contracts.index``.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,12 @@ class DotScorer:
     def n_items(self) -> int:
         """Number of items N."""
         return len(self.item_vectors)
+
+    def with_items(self, item_nums: NDArray[np.int64], vectors: NDArray[np.float32]) -> Self:
+        """Return a scorer with rows added or replaced; this one stays as it is."""
+        other = copy.copy(self)
+        other.item_vectors = _with_rows(self.item_vectors, item_nums, vectors)
+        return other
 
     def user_state(self, queries: Sequence[Query]) -> NDArray[np.float32]:
         """Return ``(B, D)`` mean vectors of the histories, zero for an empty one."""
@@ -84,9 +92,15 @@ class MlpScorer(DotScorer):
         draw = numpy_generator(seed, "mlp scorer").normal
         size = item_vectors.shape[1]
         self._of_user = draw(size=(size, hidden)).astype(np.float32)
-        of_item = draw(size=(size, hidden)).astype(np.float32)
-        self._item_hidden: NDArray[np.float32] = item_vectors @ of_item
+        self._of_item: NDArray[np.float32] = draw(size=(size, hidden)).astype(np.float32)
+        self._item_hidden: NDArray[np.float32] = item_vectors @ self._of_item
         self._output = (strength * draw(size=hidden)).astype(np.float32)
+
+    def with_items(self, item_nums: NDArray[np.int64], vectors: NDArray[np.float32]) -> Self:
+        """Return a scorer with rows added or replaced; this one stays as it is."""
+        other = super().with_items(item_nums, vectors)
+        other._item_hidden = _with_rows(self._item_hidden, item_nums, vectors @ self._of_item)
+        return other
 
     def score(
         self,
@@ -100,3 +114,12 @@ class MlpScorer(DotScorer):
         hidden = np.tanh(user_hidden[query_of] + self._item_hidden[item_nums])
         deep = (hidden * self._output).sum(axis=1)
         return np.asarray(super().score(state, query_of, item_nums) + deep, np.float32)
+
+
+def _with_rows(
+    table: NDArray[np.float32], nums: NDArray[np.int64], rows: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    n_more = max(0, int(nums.max(initial=-1)) + 1 - len(table))
+    grown = np.concatenate([table, np.zeros((n_more, table.shape[1]), np.float32)])
+    grown[nums] = rows
+    return grown

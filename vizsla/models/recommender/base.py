@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
+from vizsla.errors import IncompatibleArtifactError
 from vizsla.models.recommender.layers import initialise
 
 __all__ = ["PADDING", "Matcher", "SequenceBatch", "UserState"]
@@ -64,7 +66,13 @@ class UserState:
 
 
 class Matcher(nn.Module, ABC):
-    """A deep matching function ``s_u(e_v)`` with a dot product as its two-sided head."""
+    """A deep matching function ``s_u(e_v)`` with a dot product as its two-sided head.
+
+    Attributes:
+        config: What it was built with.
+    """
+
+    config: BaseModel
 
     @abstractmethod
     def item_vectors(self, item_nums: Tensor | None = None) -> Tensor:
@@ -112,7 +120,29 @@ class Matcher(nn.Module, ABC):
 
     def item_tables(self) -> tuple[Tensor, ...]:
         """Return tensors with one row per item: item vectors first, then what serving precomputes."""
-        return (self.item_vectors(),)
+        return self.tables_of(self.item_vectors())
+
+    def tables_of(self, vectors: Tensor) -> tuple[Tensor, ...]:
+        """Return the rows of ``item_tables`` that items with vectors ``(C, D)`` have."""
+        return (vectors,)
+
+    def with_fixed_items(self, vectors: Tensor, known_as: Tensor) -> Matcher:
+        """Return a matcher over other items that shares every weight with this one.
+
+        Args:
+            vectors: ``(R, D)`` their vectors, taken as they are.
+            known_as: ``(R,)`` int64 which item of this matcher each is, -1 for none: what
+                else is stored of an item goes with it.
+
+        Raises:
+            IncompatibleArtifactError: This kind of matcher cannot.
+        """
+        raise IncompatibleArtifactError(
+            f"a {type(self).__name__} cannot take items that it was not trained on"
+        )
+
+    def forget_items(self, item_nums: Tensor) -> None:
+        """Clear, in place, what is stored of items beside their vectors: others come there."""
 
     def fold(self, state: UserState, row: int) -> Any:
         """Fold one user's side of the score; by default, that user's state."""

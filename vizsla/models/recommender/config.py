@@ -23,6 +23,8 @@ class NannConfig(BaseModel):
             came before it; if not, it is everything else (leave-one-out).
         embedding_size: Size D of item and user vectors.
         max_history: Longest context, L; older items are forgotten.
+        fixed_items: Item vectors come from a table in the weights instead of the item net, as
+            after a catalogue has changed.
         item_hidden: Width of the item net's residual branch; 0 for none.
         context: ``tied`` reads history with the item vectors themselves; ``residual`` adds
             a second, zero-initialised embedding per item that only histories use.
@@ -52,6 +54,7 @@ class NannConfig(BaseModel):
     ordered: bool = True
     embedding_size: Size = 64
     max_history: Size = 50
+    fixed_items: bool = False
     item_hidden: int = Field(default=64, ge=0)
     context: Literal["tied", "residual"] = "residual"
     encoder: Literal["pool", "transformer"] = "pool"

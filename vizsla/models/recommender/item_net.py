@@ -12,7 +12,7 @@ from vizsla.errors import IncompatibleArtifactError
 from vizsla.models.recommender.config import NannConfig
 from vizsla.models.recommender.layers import mlp
 
-__all__ = ["ItemNet"]
+__all__ = ["ItemNet", "ItemTable"]
 
 
 class ItemNet(nn.Module):
@@ -73,3 +73,21 @@ class ItemNet(nn.Module):
             mode="sum",
         )
         return flat.view(*codes.shape[:-1], -1)
+
+
+class ItemTable(nn.Module):
+    """Item vectors as they are, in place of an ``ItemNet``.
+
+    Args:
+        vectors: ``(N, D)``; shared, not copied.
+    """
+
+    vectors: Tensor
+
+    def __init__(self, vectors: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("vectors", vectors)
+
+    def forward(self, item_nums: Tensor | None = None) -> Tensor:
+        """Return ``(..., D)`` vectors of the given items, or ``(N, D)`` of all."""
+        return self.vectors if item_nums is None else self.vectors[item_nums]

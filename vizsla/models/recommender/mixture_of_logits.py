@@ -77,9 +77,8 @@ class MixtureOfLogits(TwoSided):
         mixed = self._mixed(user, self.user_gate(state.user)[:, None], *tables)
         return self.two_sided_scores(state, vectors) + mixed
 
-    def item_tables(self) -> tuple[Tensor, ...]:
-        """Return ``e_v``, components and gate inputs of all items."""
-        vectors = self.item_vectors()
+    def tables_of(self, vectors: Tensor) -> tuple[Tensor, ...]:
+        """Return ``e_v``, components and gate inputs of items."""
         return vectors, self._components(self.item_parts(vectors)), self.item_gate(vectors)
 
     def fold(self, state: UserState, row: int) -> Any:

@@ -67,9 +67,8 @@ class Nann(TwoSided):
             for parameter in layer.parameters():
                 parameter.mul_(factor)
 
-    def item_tables(self) -> tuple[Tensor, ...]:
-        """Return ``e_v``, attention queries and first-layer parts of all items."""
-        vectors = self.item_vectors()
+    def tables_of(self, vectors: Tensor) -> tuple[Tensor, ...]:
+        """Return ``e_v``, attention queries and first-layer parts of items."""
         return vectors, self.attention.query(vectors), self.score_net.item_part(vectors)
 
     def fold(self, state: UserState, row: int) -> FoldedUser:

@@ -5,6 +5,7 @@ Shapes: **B** queries, **C** candidates, **D** vector size, **L** history, **N**
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from vizsla.models.recommender.gradients import score_gradient
 __all__ = ["ScorerState", "TorchScorer"]
 
 
+SPARE_ROWS = 1024
 CHUNK = 4096
 """Candidates scored at once: what their intermediate values need fits the processor's cache."""
 
@@ -43,7 +45,8 @@ class TorchScorer:
     """Score items without gradients, with everything computed once that can be.
 
     Tables of all items are made on construction; a later change of the matcher's
-    weights is not seen.  Implements ``vizsla.contracts.index.ProxyScorer``.
+    weights is not seen.  Implements ``ProxyScorer`` and
+    ``UpdatableScorer`` of ``vizsla.contracts.index``.
 
     Args:
         matcher: A trained matcher; put into evaluation mode.
@@ -62,6 +65,7 @@ class TorchScorer:
         self._device = torch.device(device)
         with torch.inference_mode():
             self._tables = tuple(table.contiguous() for table in matcher.item_tables())
+        self._room: tuple[Tensor, ...] = ()
 
     @property
     def n_items(self) -> int:
@@ -77,6 +81,34 @@ class TorchScorer:
     def bytes_per_item(self) -> int:
         """Memory of one item's rows in all tables."""
         return sum(table[0].numel() * table.element_size() for table in self._tables)
+
+    @torch.inference_mode()
+    def with_items(self, item_nums: NDArray[np.int64], vectors: NDArray[np.float32]) -> TorchScorer:
+        """Return a scorer that knows further items; see ``UpdatableScorer``.
+
+        A matcher and tables with room for more are shared by all scorers made this way,
+        so that a new item costs its own rows; they are made anew when the room is used up.
+        """
+        nums = torch.from_numpy(item_nums).to(self._device)
+        rows = self._matcher.tables_of(torch.from_numpy(vectors.copy()).to(self._device))
+        n_items = max(self.n_items, int(item_nums.max(initial=-1)) + 1)
+        other = copy.copy(self)
+        if not self._room or n_items > len(self._room[0]):
+            other._make_room(n_items)
+        for table, row in zip(other._room, rows, strict=True):
+            table[nums] = row
+        other._matcher.forget_items(nums)
+        other._tables = tuple(table[:n_items] for table in other._room)
+        return other
+
+    def _make_room(self, n_items: int) -> None:
+        n_more = n_items + n_items // 8 + SPARE_ROWS - self.n_items
+        self._room = tuple(
+            torch.cat([table, table.new_zeros(n_more, *table.shape[1:])]) for table in self._tables
+        )
+        known_as = torch.full((len(self._room[0]),), -1, device=self._device)
+        known_as[: self.n_items] = torch.arange(self.n_items, device=self._device)
+        self._matcher = self._matcher.with_fixed_items(self._room[0], known_as)
 
     @torch.inference_mode()
     def user_state(self, queries: Sequence[Query]) -> ScorerState:

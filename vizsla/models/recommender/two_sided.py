@@ -6,6 +6,7 @@ Its parts are those every deep matcher here builds on; on its own it is the abla
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from vizsla.models.recommender.base import Matcher, SequenceBatch, UserState
 from vizsla.models.recommender.config import NannConfig
 from vizsla.models.recommender.encoders import build_encoder
 from vizsla.models.recommender.features import RaggedCodes, pack_features
-from vizsla.models.recommender.item_net import ItemNet
+from vizsla.models.recommender.item_net import ItemNet, ItemTable
 
 __all__ = ["TwoSided", "dots"]
 
@@ -39,12 +40,15 @@ class TwoSided(Matcher):
     """
 
     Config: ClassVar[type[NannConfig]] = NannConfig
+    config: NannConfig
 
     def __init__(self, config: NannConfig) -> None:
         super().__init__()
         self.config = config
         size = config.embedding_size
-        self.items = ItemNet(config)
+        self.items = (
+            ItemTable(torch.zeros(config.n_items, size)) if config.fixed_items else ItemNet(config)
+        )
         residual = config.context == "residual"
         self.contexts = nn.Embedding(config.n_items, size) if residual else None
         self._clear_contexts()
@@ -74,13 +78,41 @@ class TwoSided(Matcher):
         self, codes: NDArray[np.int64], multi: Sequence[RaggedCodes] = ()
     ) -> None:
         """Give the item net its side features: ``(N, F)`` codes and ragged columns of codes."""
+        assert isinstance(self.items, ItemNet)
         sizes, multi_sizes = self.config.item_feature_sizes, self.config.item_multi_sizes
         self.items.set_features(*pack_features(codes, sizes, multi, multi_sizes))
 
     @torch.no_grad()
     def set_item_embeddings(self, embeddings: NDArray[np.float32]) -> None:
         """Start from given ``(N, D)`` item embeddings, e.g. a truncated SVD."""
+        assert isinstance(self.items, ItemNet)
         self.items.ids.weight.copy_(torch.from_numpy(embeddings))
+
+    @torch.no_grad()
+    def with_fixed_items(self, vectors: Tensor, known_as: Tensor) -> TwoSided:
+        """Return a matcher over a table of items; see ``Matcher``."""
+        fixed = copy.copy(self)
+        fixed._modules = dict(self._modules)
+        fixed.config = self.config.model_copy(
+            update={
+                "n_items": len(vectors),
+                "fixed_items": True,
+                "item_feature_sizes": (),
+                "item_multi_sizes": (),
+            }
+        )
+        fixed.items = ItemTable(vectors)
+        if self.contexts is not None:
+            contexts = self.contexts.weight[known_as.clamp(min=0)] * (known_as >= 0)[:, None]
+            n_rows, size = contexts.shape
+            fixed.contexts = nn.Embedding(n_rows, size, _weight=contexts, _freeze=True)
+        return fixed
+
+    @torch.no_grad()
+    def forget_items(self, item_nums: Tensor) -> None:
+        """Set the items' contexts to zero; see ``Matcher``."""
+        if self.contexts is not None:
+            self.contexts.weight[item_nums] = 0
 
     def item_vectors(self, item_nums: Tensor | None = None) -> Tensor:
         """Return unit vectors ``e_v``; see ``Matcher``."""

@@ -28,6 +28,9 @@ class Items:
     n_interactions = np.array([60, 50, 40, 30, 20, 10])
     by_popularity = np.arange(6)
 
+    def is_active(self, item_num: int) -> bool:
+        return True
+
     def attributes(self, item_num: int) -> dict[str, Any]:
         return {"title": "ABCDEF"[item_num]}
 

@@ -11,7 +11,7 @@ from vizsla.telemetry.catalogue import CATALOGUE
 from vizsla.telemetry.metrics import Metrics
 from vizsla.testing.bundles import tiny_bundle
 
-UNITS = ("seconds", "bytes", "items", "rounds", "queries", "total", "flight", "info")
+UNITS = ("seconds", "bytes", "items", "rounds", "queries", "records", "total", "flight", "info")
 
 
 def samples(metrics):

@@ -1,0 +1,1 @@
+"""Clients of the event log; each implements ``vizsla.contracts.events.EventLog``."""

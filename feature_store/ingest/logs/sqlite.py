@@ -1,0 +1,133 @@
+"""The embedded event log: one SQLite file that loses nothing on a kill and needs no broker."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from vizsla.contracts.events import MAX_READ, EventRecord, LoggedRecord
+from vizsla.errors import LogUnavailableError
+
+__all__ = ["SqliteEventLog"]
+
+FORMAT_VERSION = "1"
+_BUSY_S = 5.0
+_SCHEMA = """
+create table if not exists facts (name text primary key, value text not null) without rowid;
+create table if not exists records (
+  topic text not null, offset integer not null, key text not null, event_id text not null,
+  value blob not null, primary key (topic, offset), unique (topic, event_id)
+) without rowid;
+"""
+
+
+class SqliteEventLog:
+    """An ``EventLog`` in one file, in write-ahead mode with a flush to disk per commit.
+
+    Any number of processes of one machine may read and append; SQLite lets one append at a
+    time.  The file must not lie on a network file system, where its locks do not hold.
+
+    Args:
+        path: The file; made, with its folder, if it is not there.
+
+    Raises:
+        LogUnavailableError: It cannot be opened or made, or is no log.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._open: sqlite3.Connection | None = None
+        with self._told("opened"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._open = _connected(path)
+        self._log_id = self._fact("log_id")
+        if self._fact("format_version") != FORMAT_VERSION:
+            self.close()
+            raise LogUnavailableError(f"{path}: written by another version of this program")
+
+    @property
+    def log_id(self) -> str:
+        """Made when the file was; see ``EventLog``."""
+        return self._log_id
+
+    def append(self, topic: str, records: Sequence[EventRecord]) -> list[int]:
+        """Append all or none, on disk before it returns; see ``EventLog``."""
+        with self._told("written") as database, database:
+            database.execute("begin immediate")
+            return [_put(database, topic, record) for record in records]
+
+    def read(self, topic: str, offset: int, max_records: int = MAX_READ) -> list[LoggedRecord]:
+        """Return records from an offset on; see ``EventLog``."""
+        with self._told("read") as database:
+            rows = database.execute(
+                "select offset, key, event_id, value from records "
+                "where topic = ? and offset >= ? order by offset limit ?",
+                (topic, offset, min(max_records, MAX_READ)),
+            ).fetchall()
+        return [LoggedRecord(row[0], EventRecord(row[1], row[2], bytes(row[3]))) for row in rows]
+
+    def end(self, topic: str) -> int:
+        """Return the end of a topic; see ``EventLog``."""
+        with self._told("read") as database:
+            return _end(database, topic)
+
+    def close(self) -> None:
+        """Close the file; later calls raise ``LogUnavailableError``."""
+        with self._lock:
+            if self._open is not None:
+                self._open.close()
+            self._open = None
+
+    def _fact(self, name: str) -> str:
+        with self._told("read") as database:
+            row = database.execute("select value from facts where name = ?", (name,)).fetchone()
+        return str(row[0]) if row else ""
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[sqlite3.Connection]:
+        """Hold the connection; say in one line what SQLite refuses."""
+        with self._lock:
+            try:
+                if self._open is None and what != "opened":
+                    raise sqlite3.ProgrammingError("it is closed")
+                yield self._open  # type: ignore[misc]  # None only while it is being opened
+            except (sqlite3.Error, OSError) as error:
+                raise LogUnavailableError(f"{self._path} cannot be {what}: {error}") from None
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("pragma journal_mode = wal")
+        database.execute("pragma synchronous = full")
+        database.executescript(f"begin immediate; {_SCHEMA} commit;")
+        facts = {"log_id": secrets.token_hex(16), "format_version": FORMAT_VERSION}
+        with database:
+            database.executemany("insert or ignore into facts values (?, ?)", list(facts.items()))
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _end(database: sqlite3.Connection, topic: str) -> int:
+    row = database.execute("select max(offset) from records where topic = ?", (topic,)).fetchone()
+    return 0 if row[0] is None else int(row[0]) + 1
+
+
+def _put(database: sqlite3.Connection, topic: str, record: EventRecord) -> int:
+    """Insert a record at the end, unless its event is there already."""
+    known = database.execute(
+        "select offset from records where topic = ? and event_id = ?", (topic, record.event_id)
+    ).fetchone()
+    if known:
+        return int(known[0])
+    offset = _end(database, topic)
+    row = (topic, offset, record.key, record.event_id, record.value)
+    database.execute("insert into records values (?, ?, ?, ?, ?)", row)
+    return offset

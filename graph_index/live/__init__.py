@@ -1,0 +1,1 @@
+"""A catalogue that changes while it is searched: an overlay on an immutable bundle."""

@@ -1,0 +1,83 @@
+"""Link the neighbours of removed items with each other, so that nobody needs them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_index.live.select import padded, select_diverse, squared_distances
+from graph_index.reach import Reach
+from graph_index.repair import link_lost
+
+__all__ = ["heal"]
+
+_ROWS_AT_ONCE = 256
+_MOST_CANDIDATES = 96
+
+
+def heal(
+    neighbors: NDArray[np.int32],
+    entry_points: NDArray[np.int32],
+    item_vectors: NDArray[np.float32],
+    gone: NDArray[np.int64],
+    wanted: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Take items out of a neighbour table, in place.
+
+    A row that led to a removed item chooses anew among what is left of it and that
+    item's own neighbours (the rule of FreshDiskANN); rows of removed items become
+    empty.  Then whoever cannot be reached any more gets a link.
+
+    Args:
+        neighbors: ``(N, M)`` int32, changed in place.
+        entry_points: ``(E,)`` int32; none of them gone.
+        item_vectors: ``(N, D)`` float32.
+        gone: The removed items.
+        wanted: ``(N,)`` bool: items that must stay reachable.
+
+    Returns:
+        The rows that changed, ascending, and the ``(N,)`` int32 forest of the new table.
+
+    References:
+        Singh et al., "FreshDiskANN", 2021, Algorithm 4.
+    """
+    is_gone = np.zeros(len(neighbors), np.bool_)
+    is_gone[gone] = True
+    hit = np.flatnonzero(is_gone[neighbors].any(axis=1) & ~is_gone)
+    for start in range(0, len(hit), _ROWS_AT_ONCE):
+        rows = hit[start : start + _ROWS_AT_ONCE]
+        neighbors[rows] = _chosen_anew(neighbors, item_vectors, rows, is_gone)
+    neighbors[gone] = gone[:, None]
+    reach = Reach(neighbors, entry_points)
+    hosts = link_lost(neighbors, item_vectors, reach, wanted)
+    return np.unique(np.concatenate([hit, gone, np.array(hosts, np.int64)])), reach.parent
+
+
+def _chosen_anew(
+    neighbors: NDArray[np.int32],
+    item_vectors: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    is_gone: NDArray[np.bool_],
+) -> NDArray[np.int32]:
+    candidates = [_candidates(neighbors, num, is_gone) for num in rows.tolist()]
+    width = max(map(len, candidates))
+    nums = np.repeat(rows[:, None], max(width, 1), axis=1)
+    known = np.zeros(nums.shape, np.bool_)
+    for row, found in enumerate(candidates):
+        nums[row, : len(found)], known[row, : len(found)] = found, True
+    distances = squared_distances(item_vectors[rows], item_vectors[nums])
+    distances[~known] = np.inf
+    order = np.argsort(distances, axis=1, kind="stable")[:, :_MOST_CANDIDATES]
+    nums = np.take_along_axis(nums, order, axis=1)
+    distances = np.take_along_axis(distances, order, axis=1)
+    chosen = select_diverse(distances, item_vectors[nums], neighbors.shape[1])
+    return padded(nums, chosen, rows, neighbors.shape[1])
+
+
+def _candidates(
+    neighbors: NDArray[np.int32], num: int, is_gone: NDArray[np.bool_]
+) -> NDArray[np.int32]:
+    row = neighbors[num]
+    found = np.unique(np.concatenate([row, neighbors[row[is_gone[row]]].ravel()]))
+    kept: NDArray[np.int32] = found[~is_gone[found] & (found != num)]
+    return kept

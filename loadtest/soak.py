@@ -1,0 +1,341 @@
+"""A soak: searches and item changes against a real server that is killed again and again.
+
+``python -m loadtest.soak RUN --minutes 30`` copies a run directory, serves the copy, and lets
+searchers and one updater work on it while the process is killed with SIGKILL every minute.
+The updater sends a change again, under the same event id, until it is acknowledged, and
+keeps a ledger of what was.  After every restart the server must know exactly what the ledger
+says; no answer may hold an item that had been paused or removed before it was asked for;
+memory must not grow from life to life; at the end the changes are compacted into a bundle and
+its graph is checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from loadtest.server_process import ServerProcess, run_command
+from vizsla.clock import Clock, SystemClock
+
+__all__ = ["Ledger", "Soak", "main", "soak"]
+
+POOL = 500
+CHECKED_PER_LIFE = 200
+MEMORY_RATIO = 1.25
+RETRY_S = 0.05
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What was acknowledged: item to its state, and since when an item must not be answered."""
+
+    states: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    hidden_since_s: dict[str, float] = field(default_factory=dict)
+    in_doubt: set[str] = field(default_factory=set)
+    n_acknowledged: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, item_id: str) -> None:
+        """A change of the item is on its way: either state may be seen."""
+        with self.lock:
+            self.hidden_since_s.pop(item_id, None)
+            self.in_doubt.add(item_id)
+
+    def acknowledge(self, item_id: str, state: dict[str, Any] | None, now_s: float) -> None:
+        """Note a state that the server has promised to keep; None for removed."""
+        with self.lock:
+            self.states[item_id] = state
+            self.n_acknowledged += 1
+            self.in_doubt.discard(item_id)
+            if state is None or not state["active"]:
+                self.hidden_since_s[item_id] = now_s
+
+    def hidden_before(self, now_s: float) -> set[str]:
+        """Return the items that no answer to a question of ``now_s`` may hold."""
+        with self.lock:
+            return {item for item, since_s in self.hidden_since_s.items() if since_s < now_s}
+
+    def still_hidden(self, items: set[str]) -> set[str]:
+        """Return which of the items are hidden now too, so were all the while."""
+        with self.lock:
+            return items & self.hidden_since_s.keys()
+
+
+@dataclass(slots=True)
+class Soak:
+    """One soak: its counts, and everything found wrong."""
+
+    server: ServerProcess
+    clock: Clock
+    ledger: Ledger = field(default_factory=Ledger)
+    wrong: list[str] = field(default_factory=list)
+    search_ms: list[float] = field(default_factory=list)
+    change_ms: list[float] = field(default_factory=list)
+    lives: list[dict[str, float]] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def search(self, base_items: Sequence[str], seed: int) -> None:
+        """Search until the end; an answer with a hidden item is wrong."""
+        generator = np.random.default_rng([seed, 1])
+        with httpx.Client(timeout=30.0, trust_env=False) as client:
+            while not self.over.is_set():
+                history = generator.choice(base_items, size=5).tolist()
+                body = {"history": history, "k": 200, "tmax": 5000, "mode": "walk"}
+                self._ask(client, body)
+
+    def _ask(self, client: httpx.Client, body: dict[str, Any]) -> None:
+        started_s = self.clock.monotonic_s()
+        hidden = self.ledger.hidden_before(started_s)
+        try:
+            answer = client.post(f"{self.server.url}/v1/retrieve", json=body)
+        except httpx.HTTPError:
+            self.over.wait(RETRY_S)  # the server is down; it is started again elsewhere
+            return
+        if answer.status_code != 200:
+            self.wrong.append(f"a search got {answer.status_code}: {answer.text[:200]}")
+            return
+        self.search_ms.append(1000 * (self.clock.monotonic_s() - started_s))
+        items = {item["item_id"] for item in answer.json()["results"][0]["items"]}
+        if shown := self.ledger.still_hidden(items & hidden):
+            self.wrong.append(f"a search returned {sorted(shown)[:3]}, which must not be")
+
+    def change(self, base_items: Sequence[str], seed: int, pause_s: float) -> None:
+        """Change items until the end, each change sent until it is acknowledged."""
+        generator = np.random.default_rng([seed, 2])
+        number = 0
+        with httpx.Client(timeout=30.0, trust_env=False) as client:
+            while not self.over.wait(pause_s):
+                number += 1
+                item_id = f"soak-{generator.integers(POOL)}"
+                record, state = _drawn(generator, base_items, item_id, number)
+                record["event_id"] = f"soak-{seed}-{number}"
+                self.ledger.begin(item_id)
+                self._send(client, record, state)
+
+    def _send(
+        self, client: httpx.Client, record: dict[str, Any], state: dict[str, Any] | None
+    ) -> None:
+        while not self.over.is_set():
+            started_s = self.clock.monotonic_s()
+            try:
+                answer = client.post(f"{self.server.url}/v1/items:batch", json={"items": [record]})
+            except httpx.HTTPError:
+                self.over.wait(RETRY_S)
+                continue
+            if answer.status_code == 503:
+                self.over.wait(RETRY_S)
+                continue
+            if answer.status_code != 200:
+                self.wrong.append(f"a change got {answer.status_code}: {answer.text[:200]}")
+                return
+            result = answer.json()["results"][0]
+            # a removal that was in the log before the kill finds nothing to remove
+            if result["status"] == "refused" and record["action"] != "remove":
+                self.wrong.append(f"a change was refused: {result['detail']}")
+                return
+            self.change_ms.append(1000 * (self.clock.monotonic_s() - started_s))
+            self.ledger.acknowledge(record["item_id"], state, self.clock.monotonic_s())
+            return
+
+    def verify(self, generator: np.random.Generator, at_most: int) -> None:
+        """Compare what the server knows with the ledger; called while nothing changes."""
+        names = sorted(self.ledger.states.keys() - self.ledger.in_doubt)
+        chosen = generator.permutation(len(names))[:at_most]
+        with httpx.Client(timeout=30.0, trust_env=False) as client:
+            for item_id in (names[row] for row in chosen.tolist()):
+                expected = self.ledger.states[item_id]
+                answer = client.get(f"{self.server.url}/v1/items/{item_id}")
+                found = answer.json() if answer.status_code == 200 else None
+                if not _agrees(found, expected):
+                    self.wrong.append(f"{item_id}: acknowledged {expected}, found {found}")
+
+
+def _drawn(
+    generator: np.random.Generator, base_items: Sequence[str], item_id: str, number: int
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Draw a change: four in ten move, three pause, three remove."""
+    if generator.random() < 0.3:
+        return {"item_id": item_id, "action": "remove"}, None
+    active = bool(generator.random() < 0.6)
+    record = {
+        "item_id": item_id,
+        "action": "put",
+        "similar_items": generator.choice(base_items, size=2, replace=False).tolist(),
+        "attributes": {"revision": number},
+        "active": active,
+    }
+    return record, {"active": active, "revision": number}
+
+
+def _agrees(found: dict[str, Any] | None, expected: dict[str, Any] | None) -> bool:
+    if found is None or expected is None:
+        return found is None and expected is None
+    known = {"active": found["active"], "revision": found["attributes"].get("revision")}
+    return known == expected
+
+
+def soak(
+    run_dir: Path,
+    minutes: float,
+    *,
+    kill_every_s: float = 60.0,
+    n_searchers: int = 2,
+    change_pause_s: float = 0.02,
+    seed: int = 0,
+    clock: Clock | None = None,
+) -> dict[str, Any]:
+    """Soak a copy of a run directory and return the report; ``wrong`` is empty when all held."""
+    clock = clock or SystemClock()
+    with tempfile.TemporaryDirectory(prefix="vizsla-soak-") as name:
+        copy = _copied(run_dir, Path(name) / "run")
+        with ServerProcess(copy) as server:
+            server.start()
+            one = Soak(server, clock)
+            _live_and_die(one, minutes, kill_every_s, n_searchers, change_pause_s, seed)
+            server.kill()
+        checked = _checked(one, copy)
+    return {**_report(one, minutes), **checked, "wrong": one.wrong[:50]}
+
+
+def _live_and_die(
+    one: Soak,
+    minutes: float,
+    kill_every_s: float,
+    n_searchers: int,
+    change_pause_s: float,
+    seed: int,
+) -> None:
+    generator = np.random.default_rng([seed, 3])
+    base_items = _base_items(one.server)
+    ends_s = one.clock.monotonic_s() + 60 * minutes
+    while one.clock.monotonic_s() < ends_s:
+        with _load(one, base_items, n_searchers, change_pause_s, seed + 100 * len(one.lives)):
+            rss = _watched(one, min(kill_every_s, ends_s - one.clock.monotonic_s()))
+            one.server.kill()
+            started_s = one.clock.monotonic_s()
+            one.server.start()
+            restart_s = one.clock.monotonic_s() - started_s
+        one.lives.append({"rss_mib": rss, "restart_s": restart_s})
+        one.verify(generator, CHECKED_PER_LIFE)
+    one.verify(generator, POOL)
+
+
+@contextmanager
+def _load(
+    one: Soak, base_items: Sequence[str], n_searchers: int, change_pause_s: float, seed: int
+) -> Iterator[None]:
+    one.over.clear()
+    threads = [
+        threading.Thread(target=one.search, args=(base_items, seed + row), daemon=True)
+        for row in range(n_searchers)
+    ]
+    threads.append(
+        threading.Thread(target=one.change, args=(base_items, seed, change_pause_s), daemon=True)
+    )
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        one.over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _watched(one: Soak, seconds: float) -> float:
+    """Let the load run and return the median of the server's memory, in MiB, in the second half."""
+    wait = threading.Event()
+    samples = []
+    for _ in range(10):
+        wait.wait(max(0.0, seconds) / 10)
+        samples.append(one.server.rss_mib())
+    return statistics.median(samples[5:])
+
+
+def _base_items(server: ServerProcess) -> list[str]:
+    answer = httpx.post(
+        f"{server.url}/v1/retrieve", json={"user_id": "nobody at all", "k": 500}, trust_env=False
+    )
+    return [item["item_id"] for item in answer.json()["results"][0]["items"]]
+
+
+def _copied(run_dir: Path, target: Path) -> Path:
+    """Copy the newest bundle and the users; log and training state stay where they are."""
+    named = (run_dir / "latest_bundle").read_text(encoding="utf-8").strip()
+    bundle = next(path for path in (run_dir / named, Path(named)) if path.is_dir())
+    shutil.copytree(bundle, target / "bundles" / bundle.name)
+    (target / "latest_bundle").write_text(f"bundles/{bundle.name}\n", encoding="utf-8")
+    if (run_dir / "users.parquet").exists():
+        shutil.copy(run_dir / "users.parquet", target)
+    return target
+
+
+def _checked(one: Soak, run_dir: Path) -> dict[str, Any]:
+    """Compact the log and check the graph, with the commands that a user has."""
+    facts: dict[str, Any] = {}
+    for words in (["items", "compact"], ["index", "check"]):
+        done = run_command([*words, str(run_dir), "--json"])
+        if done.returncode:
+            one.wrong.append(f"{' '.join(words)}: {done.stderr.strip()[-300:]}")
+            return facts
+        facts[words[1]] = json.loads(done.stdout)
+    if facts["check"]["reachable_ratio"] != 1.0:
+        one.wrong.append("the compacted graph does not reach every item")
+    return {"compacted_items": facts["compact"]["n_items"], "graph_ok": True}
+
+
+def _report(one: Soak, minutes: float) -> dict[str, Any]:
+    memory = [life["rss_mib"] for life in one.lives]
+    if len(memory) > 3:
+        first, last = statistics.median(memory[1:3]), statistics.median(memory[-2:])
+        if last > MEMORY_RATIO * first:
+            one.wrong.append(f"memory grew from {first:.0f} to {last:.0f} MiB")
+    return {
+        "minutes": minutes,
+        "n_kills": len(one.lives),
+        "n_searches": len(one.search_ms),
+        "n_acknowledged": one.ledger.n_acknowledged,
+        "search_ms": _percentiles(one.search_ms),
+        "change_ms": _percentiles(one.change_ms),
+        "rss_mib": [round(value) for value in memory],
+        "restart_s": [round(life["restart_s"], 1) for life in one.lives],
+    }
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    return {f"p{p}": round(float(np.percentile(values, p)), 2) for p in (50, 99)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line; the exit status is 1 when anything was wrong."""
+    parser = argparse.ArgumentParser(description="Searches and item changes under kill -9.")
+    parser.add_argument("run", type=Path, help="A run directory whose bundle has a graph.")
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--kill-every", type=float, default=60.0, help="Seconds.")
+    parser.add_argument("--json", type=Path, help="Write the report here too.")
+    asked = parser.parse_args(arguments)
+    report = soak(asked.run, asked.minutes, kill_every_s=asked.kill_every)
+    text = json.dumps(report, indent=1)
+    if asked.json:
+        asked.json.write_text(text + "\n", encoding="utf-8")
+    sys.stdout.write(text + "\n")
+    return 1 if report["wrong"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,199 @@
+"""From a bundle and its item log to a new bundle that holds the changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graph_index import storage
+from graph_index.attach import load_graph
+from graph_index.check import graph_report
+from graph_index.live.compact import CompactItems, compact
+from graph_index.live.items import LiveItems
+from serving.adapters.item_log import apply_log, start_offset
+from serving.core.stages.features import encode_features
+from vizsla.bundles import Bundle, derive, vector_space
+from vizsla.clock import Clock
+from vizsla.contracts.bundle import ChangesRef, GoldenRequest
+from vizsla.contracts.events import EventLog
+from vizsla.contracts.index import IndexManifest, Query
+from vizsla.files import sha256_file
+from vizsla.vocabulary import UNKNOWN, Vocabulary
+
+__all__ = ["compact_bundle", "write_compacted"]
+
+
+def compact_bundle(
+    bundle: Bundle, log: EventLog, log_file: Path, parent_dir: Path, clock: Clock
+) -> tuple[Bundle, int]:
+    """Write a new bundle that holds every change of the log so far.
+
+    Returns:
+        The new bundle, and how many log records it holds that the given one did not.
+
+    Raises:
+        CorruptArtifactError: The bundle has no graph.
+        IncompatibleArtifactError: The log ends before what the bundle holds, or the bundle's
+            model cannot take items from a table.
+        UsageError: No item is left.
+    """
+    graph, _ = load_graph(bundle)
+    start = start_offset(bundle.manifest, log, log_file)
+    items = LiveItems(
+        bundle.vocabulary,
+        graph,
+        bundle.item_vectors(),
+        vector_space=vector_space(bundle.manifest),
+        offset=start,
+    )
+    for _ in apply_log(items, log):
+        pass
+    compacted = write_compacted(bundle, compact(items), log.log_id, parent_dir, clock)
+    return compacted, items.offset - start
+
+
+def write_compacted(
+    bundle: Bundle, items: CompactItems, log_id: str, parent_dir: Path, clock: Clock
+) -> Bundle:
+    """Write a new bundle: the given one with other items, its ``parent`` the given one's hash.
+
+    The model keeps every weight; its item net gives way to a table of vectors, since an
+    item that came after the training has no embedding.  Golden requests are asked again,
+    without the items that are gone.
+
+    Args:
+        bundle: What the changes were applied to.
+        items: The catalogue after them.
+        log_id: Of the log that they came from.
+        parent_dir: The new bundle becomes a directory in it.
+        clock: For ``created_at``.
+
+    Raises:
+        IncompatibleArtifactError: The bundle's model cannot take items from a table.
+    """
+    with TemporaryDirectory(prefix="vizsla-compact-") as name:
+        folder = Path(name)
+        facts = _write_files(bundle, items, folder)
+        index = _index_manifest(bundle, items, facts)
+        storage.save(folder / "graph", items.graph, index)
+        held = ChangesRef(
+            log_id=log_id, offset=items.offset, vector_space=vector_space(bundle.manifest)
+        )
+        files = {
+            path.relative_to(folder).as_posix(): path
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        return derive(
+            bundle,
+            parent_dir,
+            files=files,
+            index=index,
+            clock=clock,
+            facts={**facts, "changes": held},
+        )
+
+
+def _write_files(bundle: Bundle, items: CompactItems, folder: Path) -> dict[str, Any]:
+    """Write vectors, items, weights and golden requests; return what the manifest says of them."""
+    import torch
+    from safetensors.numpy import save_file
+
+    from vizsla.models.recommender.loading import load_matcher, matcher_weights
+    from vizsla.models.recommender.scorer import TorchScorer
+
+    model = bundle.manifest.model
+    matcher = load_matcher(model.name, model.config, bundle.weights()).with_fixed_items(
+        torch.from_numpy(items.item_vectors),
+        torch.from_numpy(np.where(items.keeps_vector, items.known_as, UNKNOWN)),
+    )
+    vocabulary = Vocabulary(items.item_ids)
+    np.save(folder / "item_vectors.npy", items.item_vectors, allow_pickle=False)
+    pq.write_table(items_table(bundle.items, items), folder / "items.parquet")
+    save_file(matcher_weights(matcher), folder / "weights.safetensors")
+    golden = _golden(bundle, TorchScorer(matcher), vocabulary)
+    (folder / "golden.jsonl").write_text("".join(golden), encoding="utf-8")
+    return {
+        "n_items": len(vocabulary),
+        "vocab_hash": vocabulary.content_hash,
+        "vectors_hash": sha256_file(folder / "item_vectors.npy"),
+        "model": model.model_copy(
+            update={"config": matcher.config.model_dump(mode="json", exclude_defaults=True)}
+        ),
+    }
+
+
+def _golden(bundle: Bundle, scorer: Any, vocabulary: Vocabulary) -> list[str]:
+    lines = []
+    for request in bundle.golden():
+        history = [id_ for id_ in request.history if id_ in vocabulary]
+        item_ids = [id_ for id_ in request.item_ids if id_ in vocabulary]
+        features = encode_features(bundle.manifest.user_features, request.user_features)
+        state = scorer.user_state([Query(vocabulary.nums(history), features)])
+        nums = vocabulary.nums(item_ids)
+        scores = scorer.score(state, np.zeros(len(nums), np.int64), nums)
+        asked = GoldenRequest(
+            history=history,
+            user_features=request.user_features,
+            item_ids=item_ids,
+            scores=[float(score) for score in scores],
+        )
+        lines.append(asked.model_dump_json() + "\n")
+    return lines
+
+
+def _index_manifest(bundle: Bundle, items: CompactItems, facts: Mapping[str, Any]) -> IndexManifest:
+    before = bundle.manifest.index
+    assert before is not None
+    return before.model_copy(
+        update={
+            "n_items": items.graph.n_items,
+            "n_entry_points": len(items.graph.entry_points),
+            "vocab_hash": facts["vocab_hash"],
+            "vectors_hash": facts["vectors_hash"],
+            "report": graph_report(items.graph, items.item_vectors),
+        }
+    )
+
+
+def items_table(before: pa.Table, items: CompactItems) -> pa.Table:
+    """Return the rows of ``items.parquet``: the bundle's columns, and those that changes brought.
+
+    A value that does not fit its column's type becomes null.
+    """
+    known_as = [None if row == UNKNOWN else row for row in items.known_as.tolist()]
+    kept = before.take(pa.array(known_as, pa.int64()))
+    n_interactions = kept.column("n_interactions").fill_null(0)
+    columns: dict[str, Any] = {
+        "item_num": pa.array(np.arange(len(items.item_ids)), pa.int64()),
+        "item_id": pa.array(items.item_ids, pa.string()),
+        "n_interactions": n_interactions,
+    }
+    given = {name for row in items.attributes.values() for name in row}
+    for name in [*before.column_names, *sorted(given)]:
+        if name not in columns:
+            old = kept.column(name) if name in before.column_names else None
+            columns[name] = _column(old, name, items)
+    return pa.table(columns)
+
+
+def _column(old: Any, name: str, items: CompactItems) -> Any:
+    values = [None] * len(items.item_ids) if old is None else old.to_pylist()
+    for row, attributes in items.attributes.items():
+        values[row] = attributes.get(name)
+    if old is None:
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+    return pa.array([_fits(value, old.type) for value in values], old.type)
+
+
+def _fits(value: object, kind: pa.DataType) -> object:
+    try:
+        return pa.scalar(value, kind).as_py()
+    except (pa.ArrowException, TypeError, ValueError):
+        return None

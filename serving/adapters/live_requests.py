@@ -1,0 +1,111 @@
+"""From a request about an item to the record that the log gets, or to what is wrong with it."""
+
+from __future__ import annotations
+
+import secrets
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_index.live.items import LiveItems, mean_vector
+from vizsla.contracts.api import ItemPut
+from vizsla.contracts.events import ItemChange
+from vizsla.errors import FieldProblem, InvalidRequestError, NotFoundError
+from vizsla.vocabulary import UNKNOWN, Vocabulary
+
+__all__ = ["put_change", "remove_change"]
+
+_LENGTH_RATIO = 2.0
+
+
+def put_change(
+    item_id: str, put: ItemPut, items: LiveItems, base: Vocabulary, now_s: float
+) -> ItemChange:
+    """Complete a change, so that its record alone says what the item is to be.
+
+    Args:
+        item_id: Whose change.
+        put: As it was sent.
+        items: The catalogue now.
+        base: Identifiers of the bundle.
+        now_s: Unix seconds.
+
+    Raises:
+        InvalidRequestError: The vector does not fit, or nothing says where a new item lies.
+    """
+    vector = _vector(put, items)
+    if vector is None:
+        vector = _vector_now(item_id, items, base)
+    given = put.attributes
+    return ItemChange(
+        event_id=put.event_id or secrets.token_hex(16),
+        event_timestamp=now_s,
+        item_id=item_id,
+        active=put.active,
+        vector=None if vector is None else tuple(vector.tolist()),
+        vector_space=None if vector is None else items.vector_space,
+        similar_items=None if put.similar_items is None else tuple(put.similar_items),
+        attributes=_attributes_now(item_id, items, base) if given is None else dict(given),
+    )
+
+
+def remove_change(item_id: str, event_id: str | None, items: LiveItems, now_s: float) -> ItemChange:
+    """Make the record that takes an item out.
+
+    Raises:
+        NotFoundError: There is no such item.
+    """
+    if items.num(item_id) == UNKNOWN:
+        raise NotFoundError(f"no item {item_id!r} in the catalogue")
+    return ItemChange(
+        event_id=event_id or secrets.token_hex(16),
+        event_timestamp=now_s,
+        item_id=item_id,
+        action="remove",
+    )
+
+
+def _vector(put: ItemPut, items: LiveItems) -> NDArray[np.float32] | None:
+    if put.vector is not None:
+        return _fitting(np.array(put.vector, np.float64), items)
+    if put.similar_items is None:
+        return None
+    unknown = [i for i, id_ in enumerate(put.similar_items) if items.num(id_) == UNKNOWN]
+    if unknown:
+        raise _refused(f"/similar_items/{unknown[0]}", "no such item in the catalogue")
+    return mean_vector(items, put.similar_items)
+
+
+def _fitting(vector: NDArray[np.float64], items: LiveItems) -> NDArray[np.float32]:
+    """A vector of another size or scale would win or lose every comparison."""
+    size = items.live.embedding_size
+    if len(vector) != size:
+        raise _refused("/vector", f"{len(vector)} values; the bundle's vectors have {size}")
+    length, usual = float(np.linalg.norm(vector)), items.usual_length
+    if not usual / _LENGTH_RATIO <= length <= usual * _LENGTH_RATIO:
+        raise _refused(
+            "/vector", f"its length is {length:.4g}; the bundle's vectors are {usual:.4g} long"
+        )
+    return vector.astype(np.float32)
+
+
+def _vector_now(item_id: str, items: LiveItems, base: Vocabulary) -> NDArray[np.float32] | None:
+    """Return the vector that the record must hold: None where the bundle itself has it."""
+    num = items.num(item_id)
+    if num == UNKNOWN:
+        raise _refused("/vector", "a new item needs vector or similar_items")
+    return None if num == base.num(item_id) else items.vector_of(item_id)
+
+
+def _attributes_now(item_id: str, items: LiveItems, base: Vocabulary) -> dict[str, object] | None:
+    num = items.num(item_id)
+    if num == UNKNOWN:
+        return {}
+    known = items.attributes_at(num)
+    if known is not None:
+        return dict(known)
+    return None if item_id in base else {}
+
+
+def _refused(pointer: str, detail: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{pointer}: {detail}", (FieldProblem(pointer, detail),))

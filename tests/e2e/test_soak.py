@@ -1,0 +1,22 @@
+"""The soak, for a short time: three lives of a real server under load, each ended by SIGKILL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtest.soak import soak
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def test_nothing_acknowledged_is_lost(run_dir: Path) -> None:
+    """Every acknowledged change is there after every kill, and no answer holds a hidden item."""
+    report = soak(run_dir, minutes=0.5, kill_every_s=10.0)
+
+    assert report["wrong"] == []
+    assert report["n_kills"] >= 2
+    assert report["n_acknowledged"] > 50
+    assert report["n_searches"] > 50
+    assert report["graph_ok"]

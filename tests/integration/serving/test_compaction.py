@@ -1,0 +1,170 @@
+"""A log of changes becomes a bundle that answers as the running server did."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from graph_index.attach import build_index
+from graph_index.cli import app as index_cli
+from serving.app import build_app
+from serving.cli import items as items_cli
+from vizsla.bundles import BundleParts, load, write
+from vizsla.clock import FakeClock
+from vizsla.contracts.bundle import DatasetRef, ModelRef
+from vizsla.errors import IncompatibleArtifactError, NotFoundError
+from vizsla.models.recommender.loading import build_matcher, load_scorer, matcher_weights
+
+N_ITEMS = 60
+CONFIG = {"n_items": N_ITEMS, "embedding_size": 8, "score_hidden": (8, 4), "max_history": 5}
+
+
+@pytest.fixture(scope="module")
+def trained_run(tmp_path_factory: Any) -> Path:
+    """A run directory with a small deep matcher whose contexts are not zero."""
+    folder = tmp_path_factory.mktemp("run")
+    matcher = build_matcher("nann", CONFIG)
+    generator = torch.Generator().manual_seed(0)
+    matcher.reset_parameters(generator)
+    with torch.no_grad():
+        for parameter in matcher.parameters():
+            if parameter.requires_grad and parameter.dim() > 1:
+                parameter.normal_(std=0.3, generator=generator)
+    weights = matcher_weights(matcher)
+    scorer = load_scorer("nann", CONFIG, weights)
+    parts = BundleParts(
+        model=ModelRef(name="nann", config={**CONFIG, "score_hidden": [8, 4]}),
+        weights=weights,
+        items=pa.table(
+            {
+                "item_num": np.arange(N_ITEMS),
+                "item_id": [f"i{num}" for num in range(N_ITEMS)],
+                "n_interactions": np.arange(N_ITEMS, 0, -1),
+                "title": [f"Title {num}" for num in range(N_ITEMS)],
+            }
+        ),
+        item_vectors=scorer.item_vectors.copy(),
+        golden=[],
+        recipe="none",
+        recipe_settings={},
+        seed=0,
+        dataset=DatasetRef(name="none", content_hash="0" * 64, split={}),
+        publishable=True,
+    )
+    bundle = build_index(write(folder / "bundles", parts, FakeClock(1.7e9)), folder / "bundles")
+    (folder / "latest_bundle").write_text(f"bundles/{bundle.path.name}")
+    return folder
+
+
+@pytest.fixture
+def run(trained_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained_run, tmp_path / "run"))
+
+
+def answers(client: Any) -> list[Any]:
+    """Items and scores for some histories, exhaustively and by a walk."""
+    found = []
+    for history in (["i1", "i2"], ["new-3"], ["i5", "i41"]):
+        for mode in ("exhaustive", "walk"):
+            body = {"history": history, "k": 100, "mode": mode, "tmax": 5000}
+            items = client.post("/v1/retrieve", json=body).json()["results"][0]["items"]
+            found.append({item["item_id"]: item["score"] for item in items})
+    return found
+
+
+def change(client: Any) -> None:
+    """Twelve new items, five removed, two paused, one moved."""
+    similar = [[f"i{num}", f"i{num + 7}"] for num in range(12)]
+    records: list[dict[str, Any]] = [
+        {
+            "item_id": f"new-{num}",
+            "similar_items": names,
+            "attributes": {"title": "New", "tag": "x"},
+        }
+        for num, names in enumerate(similar)
+    ]
+    records += [{"item_id": f"i{num}", "action": "remove"} for num in (10, 20, 30, 40, 50)]
+    records += [{"item_id": f"i{num}", "active": False} for num in (11, 21)]
+    records += [{"item_id": "i41", "similar_items": ["i3"]}]
+    answer = client.post("/v1/items:batch", json={"items": records})
+    assert answer.json()["n_refused"] == 0, answer.text
+
+
+def test_the_new_bundle_answers_as_the_server_did(run: Path, running: Any, settings: Any) -> None:
+    """Equal items and scores; the log is read on after it; ``index check`` finds it sound."""
+    with running(build_app(settings, run)) as client:
+        change(client)
+        before = answers(client)
+    old = load(run)
+    done = CliRunner().invoke(items_cli, ["compact", str(run), "--json"])
+    assert done.exit_code == 0, done.output
+    new = load(run)
+    with running(build_app(settings, run)) as client:
+        assert client.app.served.live._items.offset == 20
+        assert client.get("/v1/items/i11").json()["active"] is False
+        popular = client.post("/v1/retrieve", json={"user_id": "nobody", "k": 100}).json()
+        assert "i11" not in str(popular["results"])
+        after = answers(client)
+        client.request("PUT", "/v1/items/i11", json={"active": True})
+        resumed = answers(client)
+        item = client.get("/v1/items/new-3").json()
+
+    assert new.manifest.parent == old.manifest.content_hash
+    assert new.manifest.n_items == N_ITEMS + 12 - 5
+    assert new.manifest.changes.offset == 20
+    for one, other in zip(before, after, strict=True):
+        assert one.keys() == other.keys()
+        np.testing.assert_allclose([one[k] for k in one], [other[k] for k in one], atol=1e-4)
+    assert resumed[0].keys() - after[0].keys() == {"i11"}
+    assert item["attributes"] == {"title": "New", "tag": "x"}
+    assert CliRunner().invoke(index_cli, ["check", str(new.path)]).exit_code == 0
+
+
+def test_compacting_twice_holds_everything(run: Path, running: Any, settings: Any) -> None:
+    """Changes after the first compaction go into the second; vectors given keep their meaning."""
+    with running(build_app(settings, run)) as client:
+        change(client)
+        vector = [float(v) for v in client.app.served.live._items.vector_of("i2")]
+    CliRunner().invoke(items_cli, ["compact", str(run)])
+    with running(build_app(settings, run)) as client:
+        client.request("PUT", "/v1/items/late", json={"vector": vector})
+        client.request("DELETE", "/v1/items/new-0")
+        before = answers(client)
+    done = CliRunner().invoke(items_cli, ["compact", str(run), "--json"])
+    with running(build_app(settings, run)) as client:
+        after = answers(client)
+
+    assert '"n_records": 2' in done.output
+    for one, other in zip(before, after, strict=True):
+        assert one.keys() == other.keys()
+        np.testing.assert_allclose([one[k] for k in one], [other[k] for k in one], atol=1e-4)
+
+
+def test_a_log_that_lost_its_end_is_refused(run: Path, running: Any, settings: Any) -> None:
+    """Offsets would be given out again, and changes passed over."""
+    from feature_store.ingest.logs.sqlite import SqliteEventLog
+
+    with running(build_app(settings, run)) as client:
+        change(client)
+    CliRunner().invoke(items_cli, ["compact", str(run)])
+    log = SqliteEventLog(run / "items.sqlite")
+    log._open.execute("delete from records where offset > 3")
+    log.close()
+
+    with pytest.raises(IncompatibleArtifactError, match="ends at 4, but the bundle holds"):
+        build_app(settings, run)
+
+
+def test_without_a_log_there_is_nothing_to_compact(run: Path) -> None:
+    """One line says so."""
+    done = CliRunner().invoke(items_cli, ["compact", str(run)])
+
+    assert isinstance(done.exception, NotFoundError)
+    assert "nothing has changed" in str(done.exception)

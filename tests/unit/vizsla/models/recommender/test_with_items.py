@@ -1,0 +1,83 @@
+"""A scorer that is extended while it is in use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from vizsla.contracts.index import Query, UpdatableScorer
+from vizsla.models.recommender.config import NannConfig
+from vizsla.models.recommender.loading import build_matcher, load_scorer, matcher_weights
+from vizsla.models.recommender.mixture_of_logits import MixtureConfig
+from vizsla.models.recommender.scorer import TorchScorer
+
+UPDATED = {
+    "nann": NannConfig(n_items=20, embedding_size=8, score_hidden=(8, 4), attention_hidden=8),
+    "two_sided": NannConfig(n_items=20, embedding_size=8, context="tied"),
+    "mixture_of_logits": MixtureConfig(n_items=20, embedding_size=8, component_size=4),
+}
+
+
+@pytest.mark.parametrize("name", UPDATED)
+def test_an_added_item_scores_as_if_it_had_been_there(name):
+    """An item put in with another's vector gets the other's scores, also from a history."""
+    matcher = build_matcher(name, UPDATED[name].model_dump())
+    matcher.reset_parameters(torch.Generator().manual_seed(0))
+    scorer = TorchScorer(matcher)
+    assert isinstance(scorer, UpdatableScorer)
+    before = _all_scores(scorer, [3, 4])
+    copies = np.array([7, 2, 9])
+    longer = scorer.with_items(np.array([20, 21, 22]), scorer.item_vectors[copies])
+    after = _all_scores(longer, [3, 4])
+
+    assert longer.n_items == 23
+    np.testing.assert_allclose(after[:20], before, atol=1e-6)
+    np.testing.assert_allclose(after[20:], before[copies], atol=1e-6)
+    np.testing.assert_allclose(
+        _all_scores(longer, [21, 22]), _all_scores(longer, [2, 9]), atol=1e-5
+    )
+    np.testing.assert_allclose(_all_scores(scorer, [3, 4]), before)
+
+
+def test_many_added_items_need_new_room_and_a_place_can_be_used_again():
+    """Growth beyond the spare rows changes no score; an item in an old place has no past."""
+    matcher = build_matcher("nann", UPDATED["nann"].model_dump())
+    matcher.reset_parameters(torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        matcher.contexts.weight.normal_(generator=torch.Generator().manual_seed(2))
+    first = TorchScorer(matcher)
+    vectors = functional.normalize(torch.randn(3000, 8, generator=torch.Generator().manual_seed(1)))
+    scorer = first
+    for start in range(0, 3000, 500):
+        nums = np.arange(20 + start, 520 + start)
+        scorer = scorer.with_items(nums, vectors.numpy()[start : start + 500])
+    np.testing.assert_allclose(_all_scores(scorer, [5])[:20], _all_scores(first, [5]), atol=1e-5)
+    again = scorer.with_items(np.array([5]), vectors.numpy()[:1])
+
+    np.testing.assert_allclose(_all_scores(again, [5]), _all_scores(again, [20]), atol=1e-5)
+    np.testing.assert_allclose(again.item_vectors[20:], vectors.numpy())
+
+
+@pytest.mark.parametrize("name", UPDATED)
+def test_a_matcher_over_a_table_is_stored_and_loaded_like_any_other(name):
+    """Its configuration and weights alone give the same scores."""
+    matcher = build_matcher(name, UPDATED[name].model_dump())
+    matcher.reset_parameters(torch.Generator().manual_seed(0))
+    rows = torch.tensor([4, 1, 19])
+    table = torch.cat([matcher.all_item_vectors()[rows], torch.ones(1, 8)])
+    fixed = matcher.with_fixed_items(table, torch.tensor([4, 1, 19, -1]))
+    config = fixed.config.model_dump(mode="json")
+    loaded = load_scorer(name, config, matcher_weights(fixed))
+
+    assert loaded.n_items == 4
+    np.testing.assert_allclose(
+        _all_scores(loaded, [0, 1])[:3], _all_scores(TorchScorer(matcher), [4, 1])[rows], atol=1e-5
+    )
+
+
+def _all_scores(scorer, history):
+    state = scorer.user_state([Query(np.array(history))])
+    items = np.arange(scorer.n_items)
+    return scorer.score(state, np.zeros(len(items), np.int64), items)

@@ -1,0 +1,180 @@
+"""An event log in memory, and the conformance suite that every event log must pass.
+
+::
+
+    @pytest.mark.parametrize("check", EVENT_LOG_CHECKS)
+    def test_conforms(check, tmp_path):
+        EVENT_LOG_CHECKS[check](lambda: MyLog(tmp_path / "log"))
+
+Each call of the opener must give a log over the same records, as a restart would.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from vizsla.contracts.events import MAX_READ, EventLog, EventRecord, LoggedRecord
+from vizsla.errors import LogUnavailableError
+
+__all__ = ["EVENT_LOG_CHECKS", "MemoryEventLog", "OpenLog"]
+
+OpenLog = Callable[[], EventLog]
+"""Opens the log under test; every call sees what the others appended."""
+
+_TOPIC = "suite.v1"
+
+
+class MemoryEventLog:
+    """An ``EventLog`` that lives as long as its process.
+
+    Args:
+        log_id: See ``EventLog``.
+
+    Attributes:
+        broken: While True every append is refused, as by a full disk.
+    """
+
+    def __init__(self, log_id: str = "memory") -> None:
+        self.broken = False
+        self._log_id = log_id
+        self._lock = threading.Lock()
+        self._topics: dict[str, list[LoggedRecord]] = {}
+        self._known: dict[tuple[str, str], int] = {}
+
+    @property
+    def log_id(self) -> str:
+        """As given."""
+        return self._log_id
+
+    def append(self, topic: str, records: Sequence[EventRecord]) -> list[int]:
+        """Append all; see ``EventLog``."""
+        if self.broken:
+            raise LogUnavailableError("the log is broken on purpose")
+        with self._lock:
+            return [self._put(topic, record) for record in records]
+
+    def read(self, topic: str, offset: int, max_records: int = MAX_READ) -> list[LoggedRecord]:
+        """Return records from an offset on; see ``EventLog``."""
+        return self._topics.get(topic, [])[offset : offset + min(max_records, MAX_READ)]
+
+    def end(self, topic: str) -> int:
+        """Return the end of a topic."""
+        return len(self._topics.get(topic, []))
+
+    def close(self) -> None:
+        """Keep everything: it may be opened again."""
+
+    def _put(self, topic: str, record: EventRecord) -> int:
+        log = self._topics.setdefault(topic, [])
+        offset = self._known.setdefault((topic, record.event_id), len(log))
+        if offset == len(log):
+            log.append(LoggedRecord(offset, record))
+        return offset
+
+
+def _records(*names: str) -> list[EventRecord]:
+    return [EventRecord(f"key-{name}", name, f'{{"n": "{name}"}}'.encode()) for name in names]
+
+
+def _expect(truth: bool, what: str) -> None:  # noqa: FBT001  # reads as a sentence
+    if not truth:
+        raise AssertionError(what)
+
+
+def _starts_empty(open_log: OpenLog) -> None:
+    """A topic nobody wrote to ends at 0 and has nothing to read."""
+    log = open_log()
+    _expect(log.end(_TOPIC) == 0, "the end of an empty topic is not 0")
+    _expect(log.read(_TOPIC, 0) == [], "an empty topic has records")
+    _expect(log.append(_TOPIC, []) == [], "appending nothing returned offsets")
+    log.close()
+
+
+def _returns_what_was_appended(open_log: OpenLog) -> None:
+    """Records come back whole and in order, from any offset."""
+    log = open_log()
+    records = _records("a", "b", "c")
+    offsets = log.append(_TOPIC, records[:2]) + log.append(_TOPIC, records[2:])
+    _expect(offsets == sorted(set(offsets)), f"offsets do not grow: {offsets}")
+    for first in range(3):
+        found = log.read(_TOPIC, offsets[first])
+        expected = [LoggedRecord(*pair) for pair in zip(offsets, records, strict=True)][first:]
+        _expect(found == expected, f"from {first}: {found}")
+    _expect(log.end(_TOPIC) > offsets[-1], "the end is not after the last record")
+    log.close()
+
+
+def _survives_opening_again(open_log: OpenLog) -> None:
+    """What was acknowledged is there after closing and opening, under the same log id."""
+    first = open_log()
+    offsets = first.append(_TOPIC, _records("a", "b"))
+    known = first.log_id
+    first.close()
+    second = open_log()
+    _expect([found.offset for found in second.read(_TOPIC, 0)] == offsets, "records are gone")
+    _expect(second.log_id == known, "another log id")
+    _expect(second.append(_TOPIC, _records("c"))[0] > offsets[-1], "an offset was used again")
+    second.close()
+
+
+def _counts_an_event_once(open_log: OpenLog) -> None:
+    """An event id that is there already is not appended again, in one call or later."""
+    log = open_log()
+    a, b = log.append(_TOPIC, _records("a", "b"))
+    again = log.append(_TOPIC, _records("b", "c", "c", "a"))
+    _expect((again[0], again[3]) == (b, a), f"other offsets for known events: {again}")
+    _expect(again[1] == again[2], "one event has two offsets")
+    found = [logged.record.event_id for logged in log.read(_TOPIC, 0)]
+    _expect(found == ["a", "b", "c"], f"events: {found}")
+    log.close()
+
+
+def _reads_are_bounded(open_log: OpenLog) -> None:
+    """A read returns at most what was asked for, and never more than ``MAX_READ``."""
+    log = open_log()
+    names = [f"e{row}" for row in range(MAX_READ + 5)]
+    log.append(_TOPIC, _records(*names))
+    _expect(len(log.read(_TOPIC, 0, 3)) == 3, "more than asked for")
+    _expect(len(log.read(_TOPIC, 0, 10 * MAX_READ)) == MAX_READ, "more than MAX_READ")
+    log.close()
+
+
+def _topics_are_apart(open_log: OpenLog) -> None:
+    """Two topics share neither records nor event ids."""
+    log = open_log()
+    log.append("left.v1", _records("a"))
+    log.append("right.v1", _records("a", "b"))
+    _expect(log.end("left.v1") == 1, "the left topic has another end")
+    _expect(len(log.read("right.v1", 0)) == 2, "the right topic lacks a record")
+    log.close()
+
+
+def _appends_from_many_threads(open_log: OpenLog) -> None:
+    """Concurrent appends are all kept, each batch in its own order."""
+    log = open_log()
+    batches = [_records(*(f"{writer}-{row}" for row in range(20))) for writer in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        offsets = list(pool.map(lambda batch: log.append(_TOPIC, batch), batches))
+    _expect(len({offset for batch in offsets for offset in batch}) == 80, "offsets were shared")
+    for batch, given in zip(batches, offsets, strict=True):
+        _expect(given == sorted(given), "a batch lost its order")
+        found = [log.read(_TOPIC, offset, 1)[0].record for offset in given]
+        _expect(found == batch, "a record is not at its offset")
+    log.close()
+
+
+EVENT_LOG_CHECKS: Mapping[str, Callable[[OpenLog], None]] = {
+    check.__name__.removeprefix("_"): check
+    for check in (
+        _starts_empty,
+        _returns_what_was_appended,
+        _survives_opening_again,
+        _counts_an_event_once,
+        _reads_are_bounded,
+        _topics_are_apart,
+        _appends_from_many_threads,
+    )
+}
+"""Name to check; each raises ``AssertionError`` with what is wrong."""
