@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_index.exhaustive import allowed_items, score_exhaustively
+from graph_index.exhaustive import score_exhaustively
 from graph_index.graph import Graph
 from graph_index.plan import Plan, checked_exclusions, plan_search
+from graph_index.returnable import Returnable, checked_allowed
 from graph_index.scoring import Scoring
 from graph_index.seeds import proxy_seeds
 from graph_index.settings import SearchSettings
@@ -57,7 +58,6 @@ class GraphRetriever:
         self._item_vectors = item_vectors
         self._clock: Clock = clock or SystemClock()
         self._per_thread = threading.local()
-        self._n_alive = int(np.count_nonzero(graph.alive))
 
     @classmethod
     def from_graph(
@@ -102,49 +102,45 @@ class GraphRetriever:
         """
         plan = plan_search(options, self.settings, self.n_items)
         excluded = checked_exclusions(options, len(queries), self.n_items)
+        allowed = checked_allowed(options, len(queries), self.n_items)
+        returnable = Returnable(self.graph.alive, excluded, allowed)
         results: dict[int, SearchResult] = {}
-        for walking, members in self._groups(options.mode, excluded):
+        for walking, members in self._groups(options.mode, returnable.counts):
             scoring = Scoring(scorer, [queries[i] for i in members], self._clock, self.n_items)
             answer = self._walk if walking else self._score_all
-            found = answer(scoring, plan, [excluded[i] for i in members])
+            found = answer(scoring, plan, returnable.part(members))
             results.update(zip(members, found, strict=True))
         return [results[i] for i in range(len(queries))]
 
-    def _groups(
-        self, mode: Mode, excluded: list[NDArray[np.int64]]
-    ) -> Iterator[tuple[bool, list[int]]]:
+    def _groups(self, mode: Mode, n_allowed: NDArray[np.int64]) -> Iterator[tuple[bool, list[int]]]:
         """Yield batches that are searched together: whether to walk, and which queries."""
         width = max(1, min(self.settings.max_lockstep, _MOST_CELLS // self.n_items))
-        walking = [self._walks(mode, self._n_allowed(items)) for items in excluded]
+        walking = [self._walks(mode, n) for n in n_allowed.tolist()]
         for wanted in (True, False):
             members = [query for query, walks in enumerate(walking) if walks is wanted]
             for start in range(0, len(members), width):
                 yield wanted, members[start : start + width]
 
-    def _n_allowed(self, excluded: NDArray[np.int64]) -> int:
-        return self._n_alive - int(np.count_nonzero(self.graph.alive[excluded]))
-
     def _walks(self, mode: Mode, n_allowed: int) -> bool:
+        if n_allowed == 0:
+            return False
         if mode is Mode.AUTO:
             return n_allowed > self.settings.exhaustive_below
         return mode is Mode.WALK
 
-    def _walk(
-        self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]
-    ) -> list[SearchResult]:
+    def _walk(self, scoring: Scoring, plan: Plan, returnable: Returnable) -> list[SearchResult]:
         marks = self._marks()
         marks.begin(scoring.n_queries * self.n_items)
-        if any(map(len, excluded)):
-            keys = [items + query * self.n_items for query, items in enumerate(excluded)]
-            marks.block(np.concatenate(keys))
-        seeds = proxy_seeds(scoring, self.graph, self._item_vectors, plan, excluded)
-        wanted = [min(plan.k, self._n_allowed(items)) for items in excluded]
-        return self.walk_class(self.graph, scoring, plan, marks, np.array(wanted)).run(seeds)
+        if any(map(len, returnable.excluded)):
+            excluded = enumerate(returnable.excluded)
+            marks.block(np.concatenate([items + query * self.n_items for query, items in excluded]))
+        seeds = proxy_seeds(scoring, self.graph, self._item_vectors, plan, returnable)
+        return self.walk_class(self.graph, scoring, plan, marks, returnable).run(seeds)
 
     def _score_all(
-        self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]
+        self, scoring: Scoring, plan: Plan, returnable: Returnable
     ) -> list[SearchResult]:
-        allowed = allowed_items(self.graph.alive, excluded)
+        allowed = [returnable.items(query) for query in range(scoring.n_queries)]
         chunk = self.settings.chunk_items
         return score_exhaustively(scoring, allowed, plan, self._item_vectors, chunk)
 

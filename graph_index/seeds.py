@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from graph_index.graph import Graph
 from graph_index.plan import Plan
+from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
 
 __all__ = ["proxy_seeds"]
@@ -17,7 +18,7 @@ def proxy_seeds(
     graph: Graph,
     item_vectors: NDArray[np.float32],
     plan: Plan,
-    excluded: list[NDArray[np.int64]],
+    returnable: Returnable,
 ) -> NDArray[np.int64] | None:
     """Return the keys of each query's best items by the proxy, or None to start at the entry set.
 
@@ -26,10 +27,10 @@ def proxy_seeds(
 
     Args:
         scoring: The batch.
-        graph: For the alive mask and, if the plan says so, the entry set.
+        graph: For the entry set, if the plan says so.
         item_vectors: ``(N, D)`` float32.
         plan: How many seeds; never more than the budget of scores.
-        excluded: Items per query that may not be returned.
+        returnable: What may be returned; nothing else is seeded.
 
     Returns:
         Keys ``query * N + item``, grouped by query ascending, in no order within one.
@@ -40,19 +41,14 @@ def proxy_seeds(
     if scores is None:
         return None
     with scoring.seeding():
-        _hide(scores, graph, excluded)
+        returnable.hide(scores)
         best = _best_columns(scores, min(plan.proxy_seeds, plan.max_scored))
+        hidden = np.isneginf(np.take_along_axis(scores, best, axis=1))
         if plan.use_entry_points:
             entries = np.broadcast_to(graph.entry_points, (len(best), len(graph.entry_points)))
             best = np.concatenate([best, entries], axis=1)
-        return (best + np.arange(len(best))[:, None] * graph.n_items).ravel()
-
-
-def _hide(scores: NDArray[np.float32], graph: Graph, excluded: list[NDArray[np.int64]]) -> None:
-    for query, items in enumerate(excluded):
-        scores[query, items] = -np.inf
-    if not graph.alive.all():
-        scores[:, ~graph.alive] = -np.inf
+            hidden = np.concatenate([hidden, np.zeros(entries.shape, np.bool_)], axis=1)
+        return (best + np.arange(len(best))[:, None] * graph.n_items)[~hidden]
 
 
 def _best_columns(scores: NDArray[np.float32], width: int) -> NDArray[np.int64]:

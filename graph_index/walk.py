@@ -11,6 +11,7 @@ from graph_index.beam import Beams
 from graph_index.graph import Graph
 from graph_index.plan import Plan
 from graph_index.ranking import group_ranks, ranked_per_query
+from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
 from graph_index.workspace import Workspace
 from vizsla.contracts.index import Mode, SearchResult, SearchWork, StopReason
@@ -67,8 +68,8 @@ class BeamWalk:
         scoring: The batch and its scorer.
         plan: Widths and bounds; ``plan.beam_width >= plan.k``.
         marks: Visited marks, begun for ``B * N`` cells, blocked cells already blocked.
-        wanted: ``(B,)`` int64 results each query can have: ``k``, or all that may be
-            returned where those are fewer.  The bound on rounds yields to it.
+        returnable: What may be returned to each query.  The bound on rounds yields to ``k``
+            results, or all that may be returned where those are fewer.
 
     Complexity:
         ``O(rounds * beam_width * M)`` scored items per query; all else is array
@@ -85,13 +86,14 @@ class BeamWalk:
         scoring: Scoring,
         plan: Plan,
         marks: Workspace,
-        wanted: NDArray[np.int64],
+        returnable: Returnable,
     ) -> None:
         self._graph = graph
         self._scoring = scoring
         self._plan = plan
         self._marks = marks
-        self._wanted = wanted
+        self._returnable_items = returnable
+        self._wanted = np.minimum(plan.k, returnable.counts)
         n_queries = scoring.n_queries
         self._beams = Beams(n_queries, plan.beam_width)
         self._log: list[ScoredItems] = []
@@ -101,7 +103,6 @@ class BeamWalk:
         self._n_scored = np.zeros(n_queries, np.int64)
         self._n_returnable = np.zeros(n_queries, np.int64)
         self._entries_used = np.zeros(n_queries, np.bool_)
-        self._all_alive = bool(graph.alive.all())
 
     def run(self, seeds: NDArray[np.int64] | None) -> list[SearchResult]:
         """Walk until every query has stopped.
@@ -153,7 +154,8 @@ class BeamWalk:
 
     def _returnable(self, scored: ScoredItems) -> NDArray[np.bool_]:
         returnable = ~self._marks.is_blocked(scored.keys)
-        return returnable if self._all_alive else returnable & self._graph.alive[scored.item_nums]
+        within = self._returnable_items.within_masks(scored.query_of, scored.item_nums)
+        return returnable if within is None else returnable & within
 
     def _frontier(self, scored: ScoredItems, width: int) -> ScoredItems:
         """Take each running query's best unexpanded items inside the beam; mark them expanded."""

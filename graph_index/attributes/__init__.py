@@ -1,0 +1,7 @@
+"""Attributes of items in columns, and filters over them compiled into bitmaps."""
+
+from __future__ import annotations
+
+from graph_index.attributes.store import AttributeStore
+
+__all__ = ["AttributeStore"]
