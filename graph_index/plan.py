@@ -37,20 +37,30 @@ class Plan:
     use_entry_points: bool
 
 
-def plan_search(options: SearchOptions, settings: SearchSettings, n_items: int) -> Plan:
+def plan_search(
+    options: SearchOptions, settings: SearchSettings, n_items: int, *, filtered: bool = False
+) -> Plan:
     """Fill what the options leave open, and bound it by the catalogue.
+
+    Args:
+        options: The caller's.
+        settings: The index's own.
+        n_items: N.
+        filtered: Whether the plan is for queries with a filter.
 
     Raises:
         ContractError: A number is below 1 (below 0 for rounds and seeds).
     """
     _check("k", options.k, 1)
-    beam_width = _chosen("beam_width", options.beam_width, settings.beam_width, 1)
+    width = settings.filtered_beam_width if filtered else settings.beam_width
+    rounds = settings.filtered_max_rounds if filtered else settings.max_rounds
+    beam_width = _chosen("beam_width", options.beam_width, width, 1)
     max_scored = _chosen("max_scored", options.max_scored, n_items, 1)
     return Plan(
         k=min(options.k, n_items),
         beam_width=min(max(beam_width, options.k), n_items),
         entry_width=_chosen("entry_width", options.entry_width, settings.entry_width, 1),
-        max_rounds=_chosen("max_rounds", options.max_rounds, settings.max_rounds, 0),
+        max_rounds=_chosen("max_rounds", options.max_rounds, rounds, 0),
         max_scored=min(max_scored, n_items),
         deadline_s=math.inf if options.deadline_s is None else options.deadline_s,
         proxy_seeds=min(

@@ -100,26 +100,32 @@ class GraphRetriever:
             ContractError: An option is out of range, or the scorer broke its contract
                 (other ``n_items``, wrong length, NaN or infinity).
         """
-        plan = plan_search(options, self.settings, self.n_items)
+        plans = {
+            filtered: plan_search(options, self.settings, self.n_items, filtered=filtered)
+            for filtered in (False, True)
+        }
         excluded = checked_exclusions(options, len(queries), self.n_items)
         allowed = checked_allowed(options, len(queries), self.n_items)
         returnable = Returnable(self.graph.alive, excluded, allowed)
         results: dict[int, SearchResult] = {}
-        for walking, members in self._groups(options.mode, returnable.counts):
+        for walking, filtered, members in self._groups(options.mode, returnable):
             scoring = Scoring(scorer, [queries[i] for i in members], self._clock, self.n_items)
             answer = self._walk if walking else self._score_all
-            found = answer(scoring, plan, returnable.part(members))
+            found = answer(scoring, plans[filtered], returnable.part(members))
             results.update(zip(members, found, strict=True))
         return [results[i] for i in range(len(queries))]
 
-    def _groups(self, mode: Mode, n_allowed: NDArray[np.int64]) -> Iterator[tuple[bool, list[int]]]:
-        """Yield batches that are searched together: whether to walk, and which queries."""
+    def _groups(self, mode: Mode, returnable: Returnable) -> Iterator[tuple[bool, bool, list[int]]]:
+        """Yield batches that go together: whether to walk, whether filtered, and which queries."""
         width = max(1, min(self.settings.max_lockstep, _MOST_CELLS // self.n_items))
-        walking = [self._walks(mode, n) for n in n_allowed.tolist()]
-        for wanted in (True, False):
-            members = [query for query, walks in enumerate(walking) if walks is wanted]
+        kinds = [
+            (self._walks(mode, n_allowed), bool(returnable.filtered[query]))
+            for query, n_allowed in enumerate(returnable.counts.tolist())
+        ]
+        for wanted in sorted(set(kinds), reverse=True):
+            members = [query for query, kind in enumerate(kinds) if kind == wanted]
             for start in range(0, len(members), width):
-                yield wanted, members[start : start + width]
+                yield *wanted, members[start : start + width]
 
     def _walks(self, mode: Mode, n_allowed: int) -> bool:
         if n_allowed == 0:

@@ -41,6 +41,8 @@ class Returnable:
         rows = {key: row for row, key in enumerate(distinct)}
         self._masks = [alive if bitmap is None else bitmap & alive for bitmap in distinct.values()]
         self._mask_of = np.array([rows[id(bitmap)] for bitmap in allowed], np.int64)
+        self.filtered = np.array([bitmap is not None for bitmap in allowed], np.bool_)
+        """``(B,)`` whether a query has a bitmap."""
         per_mask = [int(np.count_nonzero(mask)) for mask in self._masks]
         self._everything = all(n == len(alive) for n in per_mask)
         self.counts = np.array(
@@ -57,8 +59,18 @@ class Returnable:
         part = object.__new__(Returnable)
         part.excluded = [self.excluded[query] for query in members]
         part._masks, part._everything = self._masks, self._everything
+        part.filtered = self.filtered[list(members)]
         part._mask_of, part.counts = self._mask_of[list(members)], self.counts[list(members)]
         return part
+
+    def passes(
+        self, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return which candidates a walk may score; without a filter, all."""
+        within = self.within_masks(query_of, item_nums)
+        if within is None:
+            return np.ones(len(item_nums), np.bool_)
+        return within | ~self.filtered[query_of]
 
     def items(self, query: int) -> NDArray[np.int64]:
         """Return the items that may be returned to a query, ascending."""

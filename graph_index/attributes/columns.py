@@ -115,7 +115,9 @@ class ScalarColumn:
 
     def __init__(self, values: pa.Array) -> None:
         self._known = np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False))
-        self._values = np.asarray(pc.fill_null(_plain(values), 0).to_numpy(zero_copy_only=False))
+        self._values = np.asarray(
+            pc.fill_null(_plain(values), _zero(values.type)).to_numpy(zero_copy_only=False)
+        )
         if self._values.dtype.kind == "f":
             self._known &= np.isfinite(self._values)
 
@@ -219,3 +221,7 @@ def _is_list(values: pa.DataType) -> bool:
 
 def _is_text(values: pa.DataType) -> bool:
     return bool(pa.types.is_string(values) or pa.types.is_large_string(values))
+
+
+def _zero(values: pa.DataType) -> bool | int:
+    return False if pa.types.is_boolean(values) else 0

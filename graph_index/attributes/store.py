@@ -144,12 +144,14 @@ class AttributeStore:
 def _holds(
     column: TextColumn | ScalarColumn | IdColumn, operator: str, values: Sequence[Any]
 ) -> Bitmap:
+    found: Bitmap
     match operator:
         case "none_of":
-            return ~column.having(values)
+            found = ~column.having(values)
         case "exists":
-            return column.known() == values[0]
+            found = column.known() == values[0]
         case "gt" | "gte" | "lt" | "lte" if isinstance(column, ScalarColumn):
-            return column.within(operator, values[0])
+            found = column.within(operator, values[0])
         case _:
-            return column.having(values, every=operator == "all_of")
+            found = column.having(values, every=operator == "all_of")
+    return found
