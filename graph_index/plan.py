@@ -54,6 +54,10 @@ def plan_search(
     _check("k", options.k, 1)
     width = settings.filtered_beam_width if filtered else settings.beam_width
     rounds = settings.filtered_max_rounds if filtered else settings.max_rounds
+    # a proxy that is switched off stays off
+    seeds = (
+        settings.filtered_proxy_seeds if filtered and settings.proxy_seeds else settings.proxy_seeds
+    )
     beam_width = _chosen("beam_width", options.beam_width, width, 1)
     max_scored = _chosen("max_scored", options.max_scored, n_items, 1)
     return Plan(
@@ -63,9 +67,7 @@ def plan_search(
         max_rounds=_chosen("max_rounds", options.max_rounds, rounds, 0),
         max_scored=min(max_scored, n_items),
         deadline_s=math.inf if options.deadline_s is None else options.deadline_s,
-        proxy_seeds=min(
-            _chosen("proxy_seeds", options.proxy_seeds, settings.proxy_seeds, 0), n_items
-        ),
+        proxy_seeds=min(_chosen("proxy_seeds", options.proxy_seeds, seeds, 0), n_items),
         use_entry_points=bool(settings.entry_points_with_proxy),
     )
 
