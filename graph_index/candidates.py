@@ -13,6 +13,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
 from graph_index.selection import largest
 
@@ -46,14 +47,14 @@ class CandidateSource(Protocol):
         ...
 
     def best(
-        self, scoring: Scoring, width: int, excluded: list[NDArray[np.int64]], effort: int
+        self, scoring: Scoring, width: int, returnable: Returnable, effort: int
     ) -> list[NDArray[np.int64]] | None:
         """Return at most ``width`` distinct items per query, in no order.
 
         Args:
             scoring: The batch of B queries, with its proxy.
             width: Items wanted per query.
-            excluded: Items per query that may not be chosen.
+            returnable: What may be chosen.
             effort: How hard an approximate source searches, ``ef_search``; at least ``width``
                 counts.
 
@@ -71,16 +72,14 @@ class FloatScan:
 
     Args:
         item_vectors: ``(N, D)`` float32.
-        alive: ``(N,)`` bool, items that may be returned.
     """
 
-    def __init__(self, item_vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> None:
+    def __init__(self, item_vectors: NDArray[np.float32]) -> None:
         self._vectors = item_vectors
-        self._dead = np.flatnonzero(~alive)
         self.n_bytes = 0
 
     def best(
-        self, scoring: Scoring, width: int, excluded: list[NDArray[np.int64]], effort: int
+        self, scoring: Scoring, width: int, returnable: Returnable, effort: int
     ) -> list[NDArray[np.int64]] | None:
         """Return exactly the best by the proxy; see ``CandidateSource``."""
         users = scoring.proxy_vectors(self._vectors.shape[1])
@@ -88,19 +87,16 @@ class FloatScan:
             return None
         with scoring.seeding():
             scoring.n_proxy_scored = len(self._vectors)
-            return [
-                self._of_user(user, width, items)
-                for user, items in zip(users, excluded, strict=True)
-            ]
+            return [self._of_user(users, row, width, returnable) for row in range(len(users))]
 
     def _of_user(
-        self, user: NDArray[np.float32], width: int, excluded: NDArray[np.int64]
+        self, users: NDArray[np.float32], row: int, width: int, returnable: Returnable
     ) -> NDArray[np.int64]:
-        scores = self._vectors @ user
-        scores[excluded] = -np.inf
-        scores[self._dead] = -np.inf
+        scores = self._vectors @ users[row]
+        returnable.hide(row, scores)
         found = largest(scores, width)
-        return found[scores[found] > -np.inf]
+        kept: NDArray[np.int64] = found[scores[found] > -np.inf]
+        return kept
 
 
 class _FaissSource:
@@ -108,12 +104,8 @@ class _FaissSource:
 
     index: Any
 
-    def __init__(self, alive: NDArray[np.bool_]) -> None:
-        self._alive = alive
-        self._all_alive = bool(alive.all())
-
     def best(
-        self, scoring: Scoring, width: int, excluded: list[NDArray[np.int64]], effort: int
+        self, scoring: Scoring, width: int, returnable: Returnable, effort: int
     ) -> list[NDArray[np.int64]] | None:
         """Return what the index finds by the proxy; see ``CandidateSource``."""
         users = scoring.proxy_vectors(self.index.d)
@@ -122,16 +114,16 @@ class _FaissSource:
         with scoring.seeding():
             before = self._n_products()
             found = [
-                self._of_user(users[row : row + 1], width, items, effort)
-                for row, items in enumerate(excluded)
+                self._of_user(users[row : row + 1], width, returnable.mask(row), effort)
+                for row in range(len(users))
             ]
             scoring.n_proxy_scored = (self._n_products() - before) // max(1, len(users))
             return found
 
     def _of_user(
-        self, user: NDArray[np.float32], width: int, excluded: NDArray[np.int64], effort: int
+        self, user: NDArray[np.float32], width: int, mask: NDArray[np.bool_] | None, effort: int
     ) -> NDArray[np.int64]:
-        selector = self._selector(excluded)
+        selector = None if mask is None else _selector(mask)
         _, items = self.index.search(
             np.ascontiguousarray(self.asked(user)),
             min(width, self.index.ntotal),
@@ -143,13 +135,6 @@ class _FaissSource:
     def asked(self, user: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the ``(1, D)`` query as the index wants it."""
         return user
-
-    def _selector(self, excluded: NDArray[np.int64]) -> Any:
-        if self._all_alive and not len(excluded):
-            return None
-        allowed = self._alive.copy()
-        allowed[excluded] = False
-        return _FAISS.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
 
     def _parameters(self, selector: Any, effort: int) -> Any:
         raise NotImplementedError
@@ -167,14 +152,12 @@ class Int8Scan(_FaissSource):
 
     Args:
         item_vectors: ``(N, D)`` float32.
-        alive: ``(N,)`` bool, items that may be returned.
 
     Attributes:
         step: What one unit of int8 stands for.
     """
 
-    def __init__(self, item_vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> None:
-        super().__init__(alive)
+    def __init__(self, item_vectors: NDArray[np.float32]) -> None:
         self.step = _step(item_vectors)
         kind = faiss.ScalarQuantizer.QT_8bit_direct_signed
         self.index = _FAISS.IndexScalarQuantizer(
@@ -207,11 +190,9 @@ class HnswSearch(_FaissSource):
 
     Args:
         item_vectors: ``(N, D)`` float32.
-        alive: ``(N,)`` bool, items that may be returned.
     """
 
-    def __init__(self, item_vectors: NDArray[np.float32], alive: NDArray[np.bool_]) -> None:
-        super().__init__(alive)
+    def __init__(self, item_vectors: NDArray[np.float32]) -> None:
         self.index = _FAISS.IndexHNSWFlat(
             item_vectors.shape[1], HNSW_DEGREE, faiss.METRIC_INNER_PRODUCT
         )
@@ -237,22 +218,24 @@ class FixedOrder:
 
     Args:
         order: ``(N,)`` int64 item numbers, most wanted first.
-        alive: ``(N,)`` bool, items that may be returned.
     """
 
-    def __init__(self, order: NDArray[np.int64], alive: NDArray[np.bool_]) -> None:
-        self._order = order[alive[order]]
+    def __init__(self, order: NDArray[np.int64]) -> None:
+        self._order = order
         self.n_bytes = int(order.nbytes)
 
     def best(
-        self, scoring: Scoring, width: int, excluded: list[NDArray[np.int64]], effort: int
+        self, scoring: Scoring, width: int, returnable: Returnable, effort: int
     ) -> list[NDArray[np.int64]] | None:
         """Return the first items that may be returned; see ``CandidateSource``."""
-        return [self._first(width, items) for items in excluded]
+        return [self._first(width, returnable.mask(row)) for row in range(len(returnable.counts))]
 
-    def _first(self, width: int, excluded: NDArray[np.int64]) -> NDArray[np.int64]:
-        first = self._order[: width + len(excluded)]
-        return first[~np.isin(first, excluded)][:width]
+    def _first(self, width: int, mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        return self._order[:width] if mask is None else self._order[mask[self._order]][:width]
+
+
+def _selector(mask: NDArray[np.bool_]) -> Any:
+    return _FAISS.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
 
 
 def _step(vectors: NDArray[np.float32]) -> float:
@@ -261,9 +244,7 @@ def _step(vectors: NDArray[np.float32]) -> float:
     return max(peak / _LEVELS, float(np.finfo(np.float32).tiny))
 
 
-def open_source(
-    kind: SourceKind, item_vectors: NDArray[np.float32], alive: NDArray[np.bool_]
-) -> CandidateSource:
+def open_source(kind: SourceKind, item_vectors: NDArray[np.float32]) -> CandidateSource:
     """Open the source that ``SearchSettings.seed_search`` names."""
     sources = (FloatScan, Int8Scan, HnswSearch)
-    return sources[kind](item_vectors, alive)
+    return sources[kind](item_vectors)

@@ -10,21 +10,7 @@ from graph_index.ranking import top_k
 from graph_index.scoring import Scoring
 from vizsla.contracts.index import Mode, SearchResult, SearchWork, StopReason
 
-__all__ = ["allowed_items", "score_exhaustively"]
-
-
-def allowed_items(
-    alive: NDArray[np.bool_], excluded: list[NDArray[np.int64]]
-) -> list[NDArray[np.int64]]:
-    """Return, per query, the items that may be returned, ascending.
-
-    Example:
-        >>> alive = np.array([True, False, True])
-        >>> [items.tolist() for items in allowed_items(alive, [np.array([0]), np.array([], int)])]
-        [[2], [0, 2]]
-    """
-    everything = np.flatnonzero(alive)
-    return [_without(alive, items) if len(items) else everything for items in excluded]
+__all__ = ["score_exhaustively"]
 
 
 def score_exhaustively(
@@ -51,12 +37,6 @@ def score_exhaustively(
         _result(allowed[query], chosen[query], scores[query], plan, scoring, parts_us)
         for query in range(scoring.n_queries)
     ]
-
-
-def _without(alive: NDArray[np.bool_], excluded: NDArray[np.int64]) -> NDArray[np.int64]:
-    mask = alive.copy()
-    mask[excluded] = False
-    return np.flatnonzero(mask)
 
 
 def _within_budget(

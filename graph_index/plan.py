@@ -42,23 +42,37 @@ class Plan:
         return self.max_rounds == 0 and self.proxy_seeds > 0 and not self.use_entry_points
 
 
-def plan_search(options: SearchOptions, settings: SearchSettings, n_items: int) -> Plan:
+def plan_search(
+    options: SearchOptions, settings: SearchSettings, n_items: int, *, filtered: bool = False
+) -> Plan:
     """Fill what the options leave open, and bound it by the catalogue.
+
+    Args:
+        options: The caller's.
+        settings: The index's own.
+        n_items: N.
+        filtered: Whether the plan is for queries with a filter.
 
     Raises:
         ContractError: A number is below 1 (below 0 for rounds and seeds).
     """
     _check("k", options.k, 1)
-    beam_width = _chosen("beam_width", options.beam_width, settings.beam_width, 1)
+    width = settings.filtered_beam_width if filtered else settings.beam_width
+    rounds = settings.filtered_max_rounds if filtered else settings.max_rounds
+    # a proxy that is switched off stays off
+    seeds = (
+        settings.filtered_proxy_seeds if filtered and settings.proxy_seeds else settings.proxy_seeds
+    )
+    beam_width = _chosen("beam_width", options.beam_width, width, 1)
     max_scored = _chosen("max_scored", options.max_scored, n_items, 1)
-    rescoring = options.mode is Mode.AUTO and settings.auto_rescores > 0
-    max_rounds = 0 if rescoring else settings.max_rounds
-    seeds = settings.auto_rescores if rescoring else settings.proxy_seeds
+    # what a filter allows may lie where the proxy is poor: then auto walks all the same
+    if options.mode is Mode.AUTO and settings.auto_rescores > 0 and not filtered:
+        rounds, seeds = 0, settings.auto_rescores
     return Plan(
         k=min(options.k, n_items),
         beam_width=min(max(beam_width, options.k), n_items),
         entry_width=_chosen("entry_width", options.entry_width, settings.entry_width, 1),
-        max_rounds=_chosen("max_rounds", options.max_rounds, max_rounds, 0),
+        max_rounds=_chosen("max_rounds", options.max_rounds, rounds, 0),
         max_scored=min(max_scored, n_items),
         deadline_s=math.inf if options.deadline_s is None else options.deadline_s,
         proxy_seeds=min(_chosen("proxy_seeds", options.proxy_seeds, seeds, 0), n_items),

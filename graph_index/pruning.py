@@ -55,7 +55,7 @@ class PrunedWalk(BeamWalk):
         if slopes is None:
             return keys
         parents = np.repeat(np.arange(len(frontier.keys)), self._graph.max_degree)
-        new = np.flatnonzero(self._marks.unvisited(keys))
+        new = np.flatnonzero(self._marks.is_unvisited(keys))
         guesses = self._guesses(frontier, slopes, parents[new], keys[new])
         return keys[np.sort(new[self._promising(keys[new], guesses)])]
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_index.candidates import CandidateSource, FloatScan, open_source
-from graph_index.exhaustive import allowed_items, score_exhaustively
+from graph_index.exhaustive import score_exhaustively
 from graph_index.graph import Graph
 from graph_index.plan import Plan, checked_exclusions, plan_search
 from graph_index.pruning import PrunedWalk
 from graph_index.rescore import enough, rescore
+from graph_index.returnable import Returnable, checked_allowed
 from graph_index.scoring import Scoring
 from graph_index.seeds import seed_keys
 from graph_index.settings import SearchSettings
@@ -70,7 +71,6 @@ class GraphRetriever:
         self._item_vectors = item_vectors
         self._clock: Clock = clock or SystemClock()
         self._per_thread = threading.local()
-        self._n_alive = int(np.count_nonzero(graph.alive))
 
     @classmethod
     def from_graph(
@@ -92,7 +92,7 @@ class GraphRetriever:
         other = type(self)(graph, item_vectors, self.settings, clock=self._clock)
         other._per_thread = self._per_thread
         # an index over the vectors would have to be built again for every change
-        other.source = FloatScan(item_vectors, graph.alive)
+        other.source = FloatScan(item_vectors)
         return other
 
     @property
@@ -145,57 +145,61 @@ class GraphRetriever:
             ContractError: An option is out of range, or the scorer broke its contract
                 (other ``n_items``, wrong length, NaN or infinity).
         """
-        plan = plan_search(options, self.settings, self.n_items)
+        plans = {
+            filtered: plan_search(options, self.settings, self.n_items, filtered=filtered)
+            for filtered in (False, True)
+        }
         excluded = checked_exclusions(options, len(queries), self.n_items)
+        allowed = checked_allowed(options, len(queries), self.n_items)
+        returnable = Returnable(self.graph.alive, excluded, allowed)
         results: dict[int, SearchResult] = {}
-        for walking, members in self._groups(options.mode, excluded):
+        for walking, filtered, members in self._groups(options.mode, returnable):
             scoring = Scoring(scorer, [queries[i] for i in members], self._clock, self.n_items)
             answer = self._walk if walking else self._score_all
-            found = answer(scoring, plan, [excluded[i] for i in members])
+            found = answer(scoring, plans[filtered], returnable.part(members))
             results.update(zip(members, found, strict=True))
         return [results[i] for i in range(len(queries))]
 
-    def _groups(
-        self, mode: Mode, excluded: list[NDArray[np.int64]]
-    ) -> Iterator[tuple[bool, list[int]]]:
-        """Yield batches that are searched together: whether to walk, and which queries."""
+    def _groups(self, mode: Mode, returnable: Returnable) -> Iterator[tuple[bool, bool, list[int]]]:
+        """Yield batches that go together: whether to walk, whether filtered, and which queries."""
         width = max(1, min(self.settings.max_lockstep, _MOST_CELLS // self.n_items))
-        walking = [self._walks(mode, self._n_allowed(items)) for items in excluded]
-        for wanted in (True, False):
-            members = [query for query, walks in enumerate(walking) if walks is wanted]
+        kinds = [
+            (self._walks(mode, n_allowed), bool(returnable.filtered[query]))
+            for query, n_allowed in enumerate(returnable.counts.tolist())
+        ]
+        for wanted in sorted(set(kinds), reverse=True):
+            members = [query for query, kind in enumerate(kinds) if kind == wanted]
             for start in range(0, len(members), width):
-                yield wanted, members[start : start + width]
-
-    def _n_allowed(self, excluded: NDArray[np.int64]) -> int:
-        return self._n_alive - int(np.count_nonzero(self.graph.alive[excluded]))
+                yield *wanted, members[start : start + width]
 
     def _walks(self, mode: Mode, n_allowed: int) -> bool:
+        if n_allowed == 0:
+            return False
         if mode is Mode.AUTO:
             return n_allowed > self.settings.exhaustive_below
         return mode is Mode.WALK
 
-    def _walk(
-        self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]
-    ) -> list[SearchResult]:
+    def _walk(self, scoring: Scoring, plan: Plan, returnable: Returnable) -> list[SearchResult]:
         found = None
         if plan.proxy_seeds:
             width = min(plan.proxy_seeds, plan.max_scored)
-            found = self.source.best(scoring, width, excluded, plan.beam_width)
-        wanted = np.array([min(plan.k, self._n_allowed(items)) for items in excluded])
+            found = self.source.best(scoring, width, returnable, plan.beam_width)
+        wanted = np.minimum(plan.k, returnable.counts)
         if found is not None and plan.rescores and enough(found, wanted):
             cut = plan.max_scored < plan.proxy_seeds
             reason = StopReason.BUDGET if cut else StopReason.ROUNDS
             return rescore(scoring, found, plan, [reason] * len(found))
-        marks = self._begun_marks(scoring.n_queries, excluded)
+        marks = self._begun_marks(scoring.n_queries, returnable)
         seeds = None if found is None else seed_keys(found, self.graph, plan)
-        return self.walk_class(self.graph, scoring, plan, marks, wanted).run(seeds)
+        walk = BeamWalk if returnable.filtered.any() else self.walk_class
+        return walk(self.graph, scoring, plan, marks, returnable).run(seeds)
 
-    def _begun_marks(self, n_queries: int, excluded: list[NDArray[np.int64]]) -> Workspace:
+    def _begun_marks(self, n_queries: int, returnable: Returnable) -> Workspace:
         marks = self._marks()
         marks.begin(n_queries * self.n_items)
-        if any(map(len, excluded)):
-            keys = [items + query * self.n_items for query, items in enumerate(excluded)]
-            marks.block(np.concatenate(keys))
+        if any(map(len, returnable.excluded)):
+            excluded = enumerate(returnable.excluded)
+            marks.block(np.concatenate([items + query * self.n_items for query, items in excluded]))
         return marks
 
     @cached_property
@@ -204,12 +208,12 @@ class GraphRetriever:
         return self._open_source()
 
     def _open_source(self) -> CandidateSource:
-        return open_source(self.settings.seed_search, self._item_vectors, self.graph.alive)
+        return open_source(self.settings.seed_search, self._item_vectors)
 
     def _score_all(
-        self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]
+        self, scoring: Scoring, plan: Plan, returnable: Returnable
     ) -> list[SearchResult]:
-        allowed = allowed_items(self.graph.alive, excluded)
+        allowed = [returnable.items(query) for query in range(scoring.n_queries)]
         chunk = self.settings.chunk_items
         return score_exhaustively(scoring, allowed, plan, self._item_vectors, chunk)
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from graph_index.candidates import CandidateSource, SourceKind, open_source
-from graph_index.exhaustive import allowed_items
 from graph_index.plan import Plan
 from graph_index.rescore import rescore
 from graph_index.retriever import GraphRetriever
+from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
 from vizsla.contracts.index import SearchResult, StopReason
 
@@ -28,32 +25,27 @@ class RescoringRetriever(GraphRetriever):
     source_kind: ClassVar[SourceKind] = 0
 
     def _open_source(self) -> CandidateSource:
-        return open_source(self.source_kind, self._item_vectors, self.graph.alive)
+        return open_source(self.source_kind, self._item_vectors)
 
     @property
     def index_bytes(self) -> int:
         """Memory of the source."""
         return self.source.n_bytes
 
-    def _walk(
-        self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]
-    ) -> list[SearchResult]:
+    def _walk(self, scoring: Scoring, plan: Plan, returnable: Returnable) -> list[SearchResult]:
         width = min(max(plan.proxy_seeds, plan.k), plan.max_scored)
-        found = self.source.best(scoring, width, excluded, plan.beam_width)
+        found = self.source.best(scoring, width, returnable, plan.beam_width)
         if found is None:
-            return self._score_all(scoring, plan, excluded)
+            return self._score_all(scoring, plan, returnable)
+        counts = returnable.counts.tolist()
         filled = [
-            items if len(items) >= min(width, self._n_allowed(hidden)) else self._all(hidden, plan)
-            for items, hidden in zip(found, excluded, strict=True)
+            items
+            if len(items) >= min(width, counts[row])
+            else returnable.items(row)[: plan.max_scored]
+            for row, items in enumerate(found)
         ]
-        reasons = [
-            _reason(len(items), self._n_allowed(hidden))
-            for items, hidden in zip(filled, excluded, strict=True)
-        ]
+        reasons = [_reason(len(items), n) for items, n in zip(filled, counts, strict=True)]
         return rescore(scoring, filled, plan, reasons)
-
-    def _all(self, excluded: NDArray[np.int64], plan: Plan) -> NDArray[np.int64]:
-        return allowed_items(self.graph.alive, [excluded])[0][: plan.max_scored]
 
 
 def _reason(n_scored: int, n_allowed: int) -> StopReason:

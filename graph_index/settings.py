@@ -49,6 +49,10 @@ class SearchSettings(BaseModel):
             returned.
         chunk_items: Items per scoring call of an exhaustive search.
         max_lockstep: Queries that are walked together.
+        filtered_beam_width: ``beam_width`` of a query with a filter.
+        filtered_proxy_seeds: ``proxy_seeds`` of a query with a filter, where those are not 0.
+        filtered_max_rounds: ``max_rounds`` of a query with a filter: what it allows may lie where
+            the entries are poor, and a walk within it never scores more than it allows.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,3 +68,6 @@ class SearchSettings(BaseModel):
     exhaustive_below: int = Field(default=8000, ge=0)
     chunk_items: int = Field(default=8192, ge=1)
     max_lockstep: int = Field(default=32, ge=1)
+    filtered_beam_width: int = Field(default=700, ge=1)
+    filtered_proxy_seeds: int = Field(default=1500, ge=0)
+    filtered_max_rounds: int = Field(default=20, ge=0)

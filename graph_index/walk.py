@@ -11,7 +11,9 @@ from graph_index.beam import Beams
 from graph_index.graph import Graph
 from graph_index.plan import Plan
 from graph_index.ranking import group_ranks, ranked_per_query
+from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
+from graph_index.through import through
 from graph_index.workspace import Workspace
 from vizsla.contracts.index import Mode, SearchResult, SearchWork, StopReason
 
@@ -67,8 +69,8 @@ class BeamWalk:
         scoring: The batch and its scorer.
         plan: Widths and bounds; ``plan.beam_width >= plan.k``.
         marks: Visited marks, begun for ``B * N`` cells, blocked cells already blocked.
-        wanted: ``(B,)`` int64 results each query can have: ``k``, or all that may be
-            returned where those are fewer.  The bound on rounds yields to it.
+        returnable: What may be returned to each query.  The bound on rounds yields to ``k``
+            results, or all that may be returned where those are fewer.
 
     Complexity:
         ``O(rounds * beam_width * M)`` scored items per query; all else is array
@@ -85,13 +87,14 @@ class BeamWalk:
         scoring: Scoring,
         plan: Plan,
         marks: Workspace,
-        wanted: NDArray[np.int64],
+        returnable: Returnable,
     ) -> None:
         self._graph = graph
         self._scoring = scoring
         self._plan = plan
         self._marks = marks
-        self._wanted = wanted
+        self._returnable_items = returnable
+        self._wanted = np.minimum(plan.k, returnable.counts)
         n_queries = scoring.n_queries
         self._beams = Beams(n_queries, plan.beam_width)
         self._log: list[ScoredItems] = []
@@ -101,7 +104,6 @@ class BeamWalk:
         self._n_scored = np.zeros(n_queries, np.int64)
         self._n_returnable = np.zeros(n_queries, np.int64)
         self._entries_used = np.zeros(n_queries, np.bool_)
-        self._all_alive = bool(graph.alive.all())
 
     def run(self, seeds: NDArray[np.int64] | None) -> list[SearchResult]:
         """Walk until every query has stopped.
@@ -153,7 +155,8 @@ class BeamWalk:
 
     def _returnable(self, scored: ScoredItems) -> NDArray[np.bool_]:
         returnable = ~self._marks.is_blocked(scored.keys)
-        return returnable if self._all_alive else returnable & self._graph.alive[scored.item_nums]
+        within = self._returnable_items.within_masks(scored.query_of, scored.item_nums)
+        return returnable if within is None else returnable & within
 
     def _frontier(self, scored: ScoredItems, width: int) -> ScoredItems:
         """Take each running query's best unexpanded items inside the beam; mark them expanded."""
@@ -181,9 +184,12 @@ class BeamWalk:
         if not dry.any():
             return keys
         rest = self._rest_of_beam(dry)
-        entering = dry & ~_has_any(rest, len(dry)) & ~self._entries_used
-        self._stop(dry & ~_has_any(rest, len(dry)) & ~entering, StopReason.EXHAUSTED)
-        keys = np.concatenate([keys, self._neighbor_keys(rest), self._entry_keys(entering)])
+        empty = dry & ~_has_any(rest, len(dry))
+        entering = empty & ~self._entries_used
+        stranded = empty & self._is_stranded()
+        self._stop(empty & ~entering & ~stranded, StopReason.EXHAUSTED)
+        more = self._entry_keys(entering), self._unvisited_keys(stranded & ~entering)
+        keys = np.concatenate([keys, self._neighbor_keys(rest), *more])
         return keys[np.argsort(keys // self._graph.n_items, kind="stable")]
 
     def _rest_of_beam(self, dry: NDArray[np.bool_]) -> ScoredItems:
@@ -198,12 +204,32 @@ class BeamWalk:
 
     def _neighbor_keys(self, frontier: ScoredItems) -> NDArray[np.int64]:
         offsets = frontier.query_of * self._graph.n_items
-        return (self._graph.neighbors[frontier.item_nums] + offsets[:, None]).ravel()
+        return self._allowed((self._graph.neighbors[frontier.item_nums] + offsets[:, None]).ravel())
 
     def _entry_keys(self, queries: NDArray[np.bool_]) -> NDArray[np.int64]:
         self._entries_used |= queries
         offsets = np.flatnonzero(queries) * self._graph.n_items
-        return (self._graph.entry_points[None, :] + offsets[:, None]).ravel()
+        return self._allowed((self._graph.entry_points[None, :] + offsets[:, None]).ravel())
+
+    def _is_stranded(self) -> NDArray[np.bool_]:
+        """Tell which filtered queries have allowed items left that no way leads to, and a beam to fill."""
+        counts = self._returnable_items.counts
+        reached = np.minimum(counts, self._plan.beam_width)
+        return self._returnable_items.filtered & (self._n_returnable < reached)
+
+    def _unvisited_keys(self, queries: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return all that may be returned and was not scored yet."""
+        keys = [
+            self._returnable_items.items(query) + query * self._graph.n_items
+            for query in np.flatnonzero(queries).tolist()
+        ]
+        return np.concatenate([_NO_KEYS, *keys])
+
+    def _allowed(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Leave out what a filter does not allow, and look behind it."""
+        if not self._returnable_items.filtered.any():
+            return keys
+        return through(keys, self._graph, self._marks, self._returnable_items)
 
     def _stop(self, queries: NDArray[np.bool_], reason: StopReason) -> None:
         stopping = queries & self._running

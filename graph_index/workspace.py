@@ -55,10 +55,10 @@ class Workspace:
         claimed: NDArray[np.int64] = keys[self._stamps[keys] == stamps]
         return claimed
 
-    def unvisited(self, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which cells have not been visited; nothing is marked."""
-        new: NDArray[np.bool_] = self._stamps[keys] < self._base
-        return new
+    def is_unvisited(self, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which cells were not visited in this search."""
+        unvisited: NDArray[np.bool_] = self._stamps[keys] < self._base
+        return unvisited
 
     def block(self, keys: NDArray[np.int64]) -> None:
         """Mark cells that may be visited and never returned."""

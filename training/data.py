@@ -6,10 +6,11 @@ Shapes: **U** users, **N** items, **Q** evaluation queries.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from vizsla.contracts.features import Order
@@ -183,6 +184,8 @@ class Split:
         test: Queries for reports.
         item_features: Side features of the N items, or None.
         user_features: Side features of the U users, or None.
+        item_columns: The items' own columns as they came, N rows in order of the item numbers;
+            None where nothing but their ids is known.
     """
 
     name: str
@@ -196,7 +199,7 @@ class Split:
     test: EvalCases
     item_features: EncodedFeatures | None = None
     user_features: EncodedFeatures | None = None
-    titles: dict[str, str] = field(default_factory=dict)
+    item_columns: pa.Table | None = None
 
     @property
     def n_items(self) -> int:

@@ -17,6 +17,7 @@ from training.data import EncodedFeatures, EvalCases, Ragged, Split
 from training.gate import GateReport
 from training.recipe import Recipe
 from vizsla.bundles import LATEST_FILE, Bundle, BundleParts, write
+from vizsla.bundles.layout import ITEM_COLUMNS
 from vizsla.clock import Clock, SystemClock
 from vizsla.contracts.bundle import DatasetRef, GoldenRequest, ModelRef
 from vizsla.contracts.index import Query
@@ -112,15 +113,19 @@ def _metrics(gate: GateReport) -> dict[str, float]:
 
 
 def items_table(split: Split) -> pa.Table:
-    """Return N rows: number, id, title, training interactions, and the items' own columns."""
+    """Return N rows: number, id, title, training interactions, and the items' own columns.
+
+    The columns stay as they came, numbers as numbers: filters compare them.
+    """
     columns: dict[str, object] = {
         "item_num": pa.array(np.arange(split.n_items), pa.int64()),
         "item_id": pa.array(split.items.ids(), pa.string()),
-        "title": pa.array([split.titles.get(id_) for id_ in split.items.ids()], pa.string()),
+        "title": pa.nulls(split.n_items, pa.string()),
         "n_interactions": pa.array(split.item_counts(), pa.int64()),
     }
-    for name, column in _feature_columns(split.item_features).items():
-        columns.setdefault(name, column)
+    if split.item_columns is not None:
+        own = {name: split.item_columns.column(name) for name in split.item_columns.column_names}
+        columns |= {name: own[name] for name in own if name not in ITEM_COLUMNS}
     return pa.table(columns)
 
 

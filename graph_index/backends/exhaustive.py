@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_index.exhaustive import allowed_items, score_exhaustively
+from graph_index.exhaustive import score_exhaustively
 from graph_index.graph import Graph
 from graph_index.plan import checked_exclusions, plan_search
+from graph_index.returnable import Returnable, checked_allowed
 from graph_index.scoring import Scoring
 from graph_index.settings import SearchSettings
 from vizsla.clock import Clock, SystemClock
@@ -73,12 +74,14 @@ class ExhaustiveRetriever:
         """
         plan = plan_search(options, self.settings, self.n_items)
         excluded = checked_exclusions(options, len(queries), self.n_items)
+        allowed = checked_allowed(options, len(queries), self.n_items)
+        returnable = Returnable(self._alive, excluded, allowed)
         results: list[SearchResult] = []
         for start in range(0, len(queries), self.settings.max_lockstep):
-            rows = slice(start, start + self.settings.max_lockstep)
-            scoring = Scoring(scorer, queries[rows], self._clock, self.n_items)
-            allowed = allowed_items(self._alive, excluded[rows])
+            rows = range(len(queries))[start : start + self.settings.max_lockstep]
+            scoring = Scoring(scorer, [queries[i] for i in rows], self._clock, self.n_items)
+            items = [returnable.items(i) for i in rows]
             results += score_exhaustively(
-                scoring, allowed, plan, self._item_vectors, self.settings.chunk_items
+                scoring, items, plan, self._item_vectors, self.settings.chunk_items
             )
         return results

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from graph_index.plan import Plan
 from graph_index.retriever import GraphRetriever
+from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
 from graph_index.walk import BeamWalk, ScoredItems
 from vizsla.contracts.index import SearchResult
@@ -34,11 +32,9 @@ class GreedyRetriever(GraphRetriever):
         """The loop that moves on the graph."""
         return _GreedyWalk
 
-    def _walk(
-        self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]
-    ) -> list[SearchResult]:
+    def _walk(self, scoring: Scoring, plan: Plan, returnable: Returnable) -> list[SearchResult]:
         unbounded = replace(plan, entry_width=1, max_rounds=self.n_items, proxy_seeds=0)
-        return super()._walk(scoring, unbounded, excluded)
+        return super()._walk(scoring, unbounded, returnable)
 
 
 class _GreedyWalk(BeamWalk):

@@ -40,4 +40,4 @@ class PopularityRetriever(RescoringRetriever):
         super().__init__(graph, item_vectors, settings, clock=clock)
 
     def _open_source(self) -> CandidateSource:
-        return FixedOrder(self._order, self.graph.alive)
+        return FixedOrder(self._order)

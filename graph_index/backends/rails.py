@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_index.candidates import CandidateSource, FixedOrder
-from graph_index.exhaustive import allowed_items
 from graph_index.plan import Plan
 from graph_index.ranking import top_k
 from graph_index.retriever import GraphRetriever
+from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
 from graph_index.selection import largest
 from vizsla.contracts.index import Mode, SearchResult, SearchWork, StopReason
@@ -38,21 +38,19 @@ class RailsRetriever(GraphRetriever):
     """
 
     def _open_source(self) -> CandidateSource:
-        return FixedOrder(np.arange(self.n_items), self.graph.alive)
+        return FixedOrder(np.arange(self.n_items))
 
     @property
     def index_bytes(self) -> int:
         """Nothing: the components are the scorer's."""
         return 0
 
-    def _walk(
-        self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]
-    ) -> list[SearchResult]:
-        allowed = allowed_items(self.graph.alive, excluded)
+    def _walk(self, scoring: Scoring, plan: Plan, returnable: Returnable) -> list[SearchResult]:
+        allowed = [returnable.items(query) for query in range(scoring.n_queries)]
         bounds = [self._bounds(scoring, query, items) for query, items in enumerate(allowed)]
         known = [bound for bound in bounds if bound is not None]
         if len(known) < len(bounds):
-            return self._score_all(scoring, plan, excluded)
+            return self._score_all(scoring, plan, returnable)
         return [
             _answer(scoring, query, allowed[query], bound, plan)
             for query, bound in enumerate(known)

@@ -17,4 +17,4 @@ class RandomRetriever(RescoringRetriever):
 
     def _open_source(self) -> CandidateSource:
         order = numpy_generator(0, "random retriever").permutation(self.n_items)
-        return FixedOrder(order, self.graph.alive)
+        return FixedOrder(order)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from graph_index.attach import open_retriever
+from graph_index.attributes import AttributeStore
 from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
 from serving.core.protocols import Engine
@@ -69,12 +70,20 @@ def open_engine(path: Path, search: SearchSettings, load_scorer: ScorerLoader) -
         catalogue=BundleCatalogue(bundle, alive),
         scorer=_scorer(bundle, load_scorer),
         retriever=retriever,
+        attributes=_attributes(bundle),
         search=_options(search),
         notices=_notices(bundle),
     )
     replay_golden(engine, bundle)
     _warm_up(engine)
     return engine
+
+
+def _attributes(bundle: Bundle) -> AttributeStore:
+    """Build the columns before the first request; titles, all different, only when asked for."""
+    attributes = AttributeStore(bundle.items, bundle.vocabulary)
+    attributes.prepare([name for name in attributes.kinds if name != "title"])
+    return attributes
 
 
 def _scorer(bundle: Bundle, load_scorer: ScorerLoader) -> ProxyScorer:

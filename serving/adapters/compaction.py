@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from graph_index import storage
 from graph_index.attach import load_graph
+from graph_index.attributes import fitting
 from graph_index.check import graph_report
 from graph_index.live.compact import CompactItems, compact
 from graph_index.live.items import LiveItems
@@ -189,11 +190,4 @@ def _column(old: Any, name: str, items: CompactItems) -> Any:
         values[row] = attributes.get(name)
     if old is None:
         return pa.array([None if value is None else str(value) for value in values], pa.string())
-    return pa.array([_fits(value, old.type) for value in values], old.type)
-
-
-def _fits(value: object, kind: pa.DataType) -> object:
-    try:
-        return pa.scalar(value, kind).as_py()
-    except (pa.ArrowException, TypeError, ValueError):
-        return None
+    return pa.array([fitting(value, old.type) for value in values], old.type)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from graph_index.attributes import AttributeStore, OverlaidAttributes
 from graph_index.live.items import Applied, LiveItems
 from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
 from serving.adapters.item_log import apply_log, start_offset
 from serving.adapters.live_catalogue import LiveCatalogue
-from serving.core.protocols import Engine
+from serving.core.protocols import Attributes, Engine
 from vizsla.bundles import vector_space
 from vizsla.contracts.events import ITEMS_TOPIC, EventLog, EventRecord, ItemChange
 from vizsla.contracts.index import UpdatableScorer
@@ -183,9 +184,11 @@ class LiveEngine:
         retriever, base = self._engine.retriever, self._engine.catalogue
         assert isinstance(retriever, GraphRetriever)
         assert isinstance(base, BundleCatalogue)
+        catalogue = LiveCatalogue(base, snapshot)
         engine = replace(
             self._engine,
-            catalogue=LiveCatalogue(base, snapshot),
+            catalogue=catalogue,
+            attributes=self._attributes(catalogue, snapshot.graph.graph.n_items),
             scorer=self._scorer,
             retriever=retriever.over(snapshot.graph.graph, snapshot.graph.item_vectors),
         )
@@ -195,6 +198,11 @@ class LiveEngine:
             offset=snapshot.offset,
         )
         self._show(engine)
+
+    def _attributes(self, catalogue: LiveCatalogue, n_items: int) -> Attributes:
+        base = self._engine.attributes
+        assert isinstance(base, AttributeStore)
+        return OverlaidAttributes(base, n_items, catalogue.changed_rows)
 
 
 def _can_change(engine: Engine) -> bool:

@@ -68,6 +68,16 @@ class LiveCatalogue:
         num = self._base.vocabulary.num(self.vocabulary.id(item_num))
         return {} if num == UNKNOWN else self._base.attributes(num)
 
+    def changed_rows(self) -> dict[int, tuple[str, dict[str, Any]]]:
+        """Return identifier and attributes of every place that changes gave out or described."""
+        nums = {*self._placed[0].tolist(), *self._snapshot.attributes}
+        ids = {num: self.vocabulary.id(num) for num in sorted(nums) if self.is_active(num)}
+        counts = self.n_interactions
+        return {
+            num: (item_id, self.attributes(num) | {"n_interactions": int(counts[num])})
+            for num, item_id in ids.items()
+        }
+
     @cached_property
     def _placed(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Places that changes gave out, and which item of the bundle each holds, if any."""

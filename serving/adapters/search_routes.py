@@ -20,10 +20,12 @@ from serving.adapters.measured import measure
 from serving.adapters.problems import problem_response
 from serving.adapters.served import Current, Served, server_timing
 from serving.core.deadline import TIMEOUT_HEADER
+from serving.core.filters import check_filters
 from serving.core.job import Ask, Job
 from serving.core.pipeline import Pipeline
 from serving.core.respond import recommend_response, retrieve_response
 from vizsla.contracts.api import RecommendRequest, RetrieveQuery, RetrieveRequest
+from vizsla.contracts.index import Mode
 from vizsla.errors import MethodNotAllowedError, OverloadedError
 
 __all__ = ["asks_of", "search_routes"]
@@ -59,11 +61,14 @@ class SearchRoute(Generic[Body]):
             return _other_method(request)
         received_s = self.served.clock.monotonic_s()
         body = await self._parse(request)
-        job = self._job(body, request.headers.get(TIMEOUT_HEADER), received_s)
+        current = self.served.current
+        check_filters(body, current.engine.attributes.kinds)
+        mode = body.mode or current.engine.search.mode
+        job = self._job(body, mode, request.headers.get(TIMEOUT_HEADER), received_s)
         if not self.served.admission.enter():
             return self._shed(request)
         with self._in_flight(received_s):
-            return await self._search(job, request.state.request_id, received_s)
+            return await self._search(current, job, request.state.request_id, received_s)
 
     async def _parse(self, request: Request) -> Body:
         headers = request.headers
@@ -73,18 +78,19 @@ class SearchRoute(Generic[Body]):
         self.served.limits.check(body)
         return body
 
-    def _job(self, body: Body, timeout_header: str | None, received_s: float) -> Job:
+    def _job(self, body: Body, mode: Mode, timeout_header: str | None, received_s: float) -> Job:
         deadlines = self.served.deadlines
         return Job(
             asks=asks_of(body),
             k=body.k or self.served.settings.default_k,
-            mode=body.mode or self.served.current.engine.search.mode,
+            mode=mode,
             exclude_seen=body.exclude_seen,
             deadline_s=deadlines.deadline_s(body.tmax, timeout_header, received_s),
         )
 
-    async def _search(self, job: Job, request_id: str, received_s: float) -> Response:
-        current = self.served.current
+    async def _search(
+        self, current: Current, job: Job, request_id: str, received_s: float
+    ) -> Response:
         parsed_us = round((self.served.clock.monotonic_s() - received_s) * 1e6)
         with_request_id = copy_context().run
         done, text = await asyncio.get_running_loop().run_in_executor(
@@ -142,6 +148,7 @@ def _ask(query: RetrieveQuery | RetrieveRequest | RecommendRequest) -> Ask:
         history=None if query.history is None else tuple(query.history),
         features=query.user_features or {},
         exclude=tuple(query.exclude),
+        filters=query.filters,
     )
 
 

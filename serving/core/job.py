@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vizsla.contracts.api import ColdStart, Degradation, Notice
+from vizsla.contracts.filters import Filter
 from vizsla.contracts.index import Mode, Query, SearchWork
 
 __all__ = ["Ask", "Found", "Job", "Visitor"]
@@ -27,12 +28,14 @@ class Ask:
         history: Item ids, oldest first, or None when not given.
         features: The user's side features as sent.
         exclude: Item ids that must not come back.
+        filters: Every one must hold for an item to come back; they fit the attributes.
     """
 
     user_id: str | None = None
     history: tuple[str, ...] | None = None
     features: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,14 @@ class Visitor:
     Attributes:
         query: What the model sees.
         excluded: Ascending int64 item numbers that must not come back.
+        allowed: ``(N,)`` bool, the items for which the filters hold; None without filters.
         cold: Why and how the answer is not personal, None when it is.
         warnings: What the caller should know.
     """
 
     query: Query
     excluded: NDArray[np.int64]
+    allowed: NDArray[np.bool_] | None = None
     cold: ColdStart | None = None
     warnings: tuple[Notice, ...] = ()
 

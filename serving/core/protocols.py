@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from vizsla.contracts.api import BundleInfo, Notice
 from vizsla.contracts.bundle import Manifest
+from vizsla.contracts.filters import AttributeKind, Filter
 from vizsla.contracts.index import Query, Retriever, Scorer, SearchOptions
 from vizsla.vocabulary import Vocabulary
 
-__all__ = ["Catalogue", "Engine", "Ranker", "UserHistories", "UserRow"]
+__all__ = ["Attributes", "Catalogue", "Engine", "Ranker", "UserHistories", "UserRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,19 @@ class Catalogue(Protocol):
         ...
 
 
+class Attributes(Protocol):
+    """The items' attributes, by which requests filter."""
+
+    @property
+    def kinds(self) -> Mapping[str, AttributeKind]:
+        """Attribute to what it holds."""
+        ...
+
+    def allowed(self, filters: Sequence[Filter]) -> NDArray[np.bool_]:
+        """Return the ``(N,)`` items for which all filters hold; equal filters, equal array."""
+        ...
+
+
 class Ranker(Protocol):
     """Orders what retrieval found; a bundle may bring one."""
 
@@ -83,6 +97,7 @@ class Engine:
         scorer: The deep matching function.
         retriever: What searches under it.
         search: The bounds of every search: beam, rounds, deep scores.
+        attributes: What filters are about.
         notices: Warnings that every answer of this bundle carries.
         ranker: None where the bundle has none.
     """
@@ -91,6 +106,7 @@ class Engine:
     catalogue: Catalogue
     scorer: Scorer
     retriever: Retriever
+    attributes: Attributes
     search: SearchOptions = field(default_factory=SearchOptions)
     notices: tuple[Notice, ...] = ()
     ranker: Ranker | None = None

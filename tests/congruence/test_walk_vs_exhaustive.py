@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -65,6 +67,57 @@ def test_widest_beam_is_exact(seed, n_items, degree, n_queries, k):
         scorer, table_queries(n_queries), SearchOptions(k, Mode.EXHAUSTIVE, excluded=excluded)
     )
     assert all(same_results(one, two) for one, two in zip(found, truth, strict=True))
+
+
+def random_filters(rng, n_items, n_queries):
+    """A bitmap of any selectivity, or none, for each query."""
+    bitmaps = [rng.random(n_items) < rng.random() for _ in range(n_queries)]
+    return tuple(bitmap if rng.random() < 0.8 else None for bitmap in bitmaps)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(1, 60), st.integers(1, 6), st.integers(1, 5), st.integers(1, 70))
+def test_widest_filtered_beam_is_exact(seed, n_items, degree, n_queries, k):
+    """Under any filters the widest walk returns exactly what exhaustive scoring returns."""
+    rng = np.random.default_rng(seed)
+    graph = random_reachable_graph(rng, n_items, degree)
+    table = rng.integers(0, 9, size=(n_queries, n_items)).astype(np.float32)
+    scorer = CountingScorer(TableScorer(table))
+    retriever = GraphRetriever(graph, np.zeros((n_items, 1), np.float32))
+    allowed = random_filters(rng, n_items, n_queries)
+    excluded = tuple(rng.integers(0, n_items, rng.integers(0, 5)) for _ in range(n_queries))
+    filtered = SearchOptions(k, excluded=excluded, allowed=allowed)
+    walk = replace(filtered, mode=Mode.WALK, beam_width=n_items, max_rounds=n_items)
+    found = retriever.search(scorer, table_queries(n_queries), walk)
+
+    assert scorer.scored().max() <= 1
+    truth = retriever.search(
+        scorer, table_queries(n_queries), replace(filtered, mode=Mode.EXHAUSTIVE)
+    )
+    assert all(same_results(one, two) for one, two in zip(found, truth, strict=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(2, 80), st.integers(1, 8), st.integers(1, 9), st.booleans())
+def test_filtered_walks_score_only_what_is_allowed(seed, n_items, degree, beam_width, with_proxy):
+    """Whatever the widths and entries, no deep score goes to a filtered item, and ``k`` come back."""
+    rng = np.random.default_rng(seed)
+    graph = random_reachable_graph(rng, n_items, degree)
+    vectors = rng.normal(size=(n_items, 3)).astype(np.float32)
+    scorer = CountingScorer(MlpScorer(vectors))
+    retriever = GraphRetriever(graph, vectors, SearchSettings(proxy_seeds=3 * with_proxy))
+    allowed = tuple(rng.random(n_items) < rng.random() for _ in range(3))
+    k = int(rng.integers(1, n_items + 1))
+    queries = [Query(rng.integers(0, n_items, size=2)) for _ in range(3)]
+    options = SearchOptions(k, Mode.WALK, beam_width, entry_width=1, allowed=allowed)
+    found = retriever.search(scorer, queries, options)
+
+    order = np.argsort([not (bitmap & graph.alive).any() for bitmap in allowed], kind="stable")
+    for row, query in enumerate(order.tolist()):
+        assert not scorer.scored()[row][~allowed[query]].any()
+        assert allowed[query][found[query].item_nums].all()
+        n_allowed = int((allowed[query] & graph.alive).sum())
+        assert len(found[query].item_nums) == min(k, n_allowed)
 
 
 @settings(max_examples=40, deadline=None)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from training.bench import spine as spine_bench
+from training.bench import filters as filters_bench, spine as spine_bench
 from training.bench.form import BenchFile, conclude, new_result
 from training.cli.bench_retrieval import retrieval
 from training.cli.bench_training import named_paths, training
@@ -29,6 +29,7 @@ Preset = Annotated[
 ]
 
 QUERIES = {"full": 10_000, "quick": 200}
+FILTER_QUERIES = {"full": 100, "quick": 20}
 CURVE_QUERIES = {"full": 1_000, "quick": 50}
 
 
@@ -61,6 +62,30 @@ def spine(
     file = BenchFile(json, new_result("spine", preset, origin, kept), fresh=fresh)
     targets = spine_bench.run_spine(bundles, file, settings, load_settings().home, origin)
     columns = spine_bench.COLUMNS
+    conclude(file.finish(targets, columns), columns, strict=strict)
+
+
+@app.command()
+def filters(
+    json: ToFile,
+    bundle: Annotated[
+        list[str], typer.Option(help="DATASET=FOLDER of `vizsla train` whose bundle has a graph.")
+    ],
+    preset: Preset = "full",
+    seed: Seed = 0,
+    strict: Strict = False,
+    fresh: Fresh = False,
+) -> None:
+    """Compare filtered walks with exhaustive scoring, from 90 % allowed down to 0.1 %."""
+    origin, bundles = provenance(seed), named_paths("--bundle", bundle)
+    hashes = {
+        name: load(path, verify=False).manifest.content_hash for name, path in bundles.items()
+    }
+    n_queries = FILTER_QUERIES[preset]
+    kept = {"bundles": hashes, "n_queries": n_queries}
+    file = BenchFile(json, new_result("filters", preset, origin, kept), fresh=fresh)
+    targets = filters_bench.run_filters(bundles, file, n_queries, seed)
+    columns = filters_bench.COLUMNS
     conclude(file.finish(targets, columns), columns, strict=strict)
 
 

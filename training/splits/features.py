@@ -10,13 +10,14 @@ from itertools import pairwise
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from training.data import EncodedFeatures, Ragged
 from vizsla.contracts.features import SideFeature
 from vizsla.vocabulary import Vocabulary
 
-__all__ = ["N_BUCKETS", "bucket_labels", "bucket_of", "encode_features", "titles_of"]
+__all__ = ["N_BUCKETS", "bucket_labels", "bucket_of", "columns_of", "encode_features"]
 
 N_BUCKETS = 16
 """Most buckets of a numeric column; fewer where values repeat."""
@@ -56,12 +57,11 @@ def encode_features(
     )
 
 
-def titles_of(items: pl.DataFrame) -> dict[str, str]:
-    """Return item identifier to title, for the items that have one."""
-    if "title" not in items.columns:
-        return {}
-    named = items.select("item_id", "title").drop_nulls()
-    return dict(zip(named["item_id"].to_list(), named["title"].to_list(), strict=True))
+def columns_of(items: pl.DataFrame, ids: Vocabulary) -> pa.Table:
+    """Return the items' own columns as they came, one row per identifier, null where unknown."""
+    wanted = pl.DataFrame({"item_id": ids.ids()}, schema={"item_id": pl.String})
+    rows = wanted.join(items, on="item_id", how="left", maintain_order="left")
+    return rows.drop("item_id").to_arrow()
 
 
 def _columns(codes: Sequence[NDArray[np.int64]], n_rows: int) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from training.data import Split
 from training.splits import labels
 from training.splits.cases import cases_of_held_out_users, cases_of_part
-from training.splits.features import encode_features, titles_of
+from training.splits.features import columns_of, encode_features
 from training.splits.log import TEST, TRAIN, VALIDATION, EventLog, build_log
 from training.splits.spec import SplitSpec, default_spec
 from vizsla.contracts.features import DatasetManifest
@@ -67,7 +67,7 @@ def split(dataset: Dataset, spec: SplitSpec | None = None) -> Split:
         test=cases(log, part, TEST, manifest, spec),
         item_features=encode_features(dataset.items, "item_id", log.items, manifest.item_features),
         user_features=encode_features(dataset.users, "user_id", log.users, manifest.user_features),
-        titles=titles_of(dataset.items),
+        item_columns=columns_of(dataset.items, log.items),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from vizsla.contracts.filters import Filters
 from vizsla.contracts.index import Mode, StopReason
 
 __all__ = [
@@ -122,6 +123,7 @@ class _Who(_Request):
     history: History | None = None
     user_features: Features | None = None
     exclude: Excluded = Field(default_factory=list)
+    filters: Filters = ()
 
     def _named(self) -> list[str]:
         return [name for name in ("user_id", "history") if getattr(self, name) is not None]
@@ -171,11 +173,12 @@ class RetrieveRequest(_Who):
     def _one_way(self) -> Self:
         named = self._named() + ["queries"] * (self.queries is not None)
         _require_one_way(named, has_features=self.user_features is not None)
-        if self.queries is not None and (self.user_features is not None or self.exclude):
-            raise _refused(
-                "in a batch, user_features and exclude belong into each of the queries",
-                ["user_features", "exclude"],
-            )
+        misplaced = [
+            name for name in ("user_features", "exclude", "filters") if getattr(self, name)
+        ]
+        if self.queries is not None and misplaced:
+            detail = f"in a batch, {' and '.join(misplaced)} belong into each of the queries"
+            raise _refused(detail, misplaced)
         return self
 
 
@@ -187,6 +190,13 @@ class RecommendRequest(_Who):
             "examples": [
                 {"user_id": "42", "k": 10, "tmax": 80},
                 {"history": ["50", "181"], "exclude": ["258"], "k": 5},
+                {
+                    "user_id": "42",
+                    "filters": [
+                        {"attribute": "item_id", "none_of": ["50", "181"]},
+                        {"attribute": "n_interactions", "gte": 5, "lt": 2000},
+                    ],
+                },
             ]
         }
     )

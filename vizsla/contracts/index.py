@@ -175,6 +175,9 @@ class SearchOptions:
             the index's setting.
         excluded: One int64 array of item numbers per query that may be walked
             through but never returned; empty tuple for none.
+        allowed: One ``(N,)`` bool bitmap per query, None where every item is allowed: items
+            outside may be walked through but are never returned. Queries with equal filters
+            should bring the same array. Empty tuple for no filters.
     """
 
     k: int = 50
@@ -186,6 +189,7 @@ class SearchOptions:
     deadline_s: float | None = None
     proxy_seeds: int | None = None
     excluded: tuple[NDArray[np.int64], ...] = ()
+    allowed: tuple[NDArray[np.bool_] | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

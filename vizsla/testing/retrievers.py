@@ -163,6 +163,24 @@ def _excluded_stay_out(open_retriever: OpenRetriever) -> None:
         _expect(same_results(found[1], free[1]), f"{mode}: another query's exclusions count")
 
 
+def _filters_hold(open_retriever: OpenRetriever) -> None:
+    """Only allowed items come back, each query's own, and as many as there are up to ``k``."""
+    retriever, scorer = open_retriever(_VECTORS, FakeClock()), MlpScorer(_VECTORS)
+    queries, rng = _queries(4), numpy_generator(0, "suite filters")
+    few, half = rng.random(_N_ITEMS) < 0.05, rng.random(_N_ITEMS) < 0.5
+    allowed = (few, None, half, np.zeros(_N_ITEMS, np.bool_))
+    for mode in _MODES:
+        options = SearchOptions(k=30, mode=mode, allowed=allowed)
+        found = retriever.search(scorer, queries, options)
+        _expect(found[0].item_nums.tolist() != [], f"{mode}: nothing found")
+        _expect(sorted(found[0].item_nums) == np.flatnonzero(few).tolist(), f"{mode}: not all")
+        _expect(len(found[2].item_nums) == 30, f"{mode}: not filled")
+        _expect(bool(half[found[2].item_nums].all()), f"{mode}: an item that is not allowed")
+        _expect(len(found[3].item_nums) == 0, f"{mode}: nothing is allowed")
+        free = retriever.search(scorer, [queries[1]], SearchOptions(k=30, mode=mode))[0]
+        _expect(same_results(found[1], free), f"{mode}: another query's filter counts")
+
+
 def _k_beyond_the_catalogue(open_retriever: OpenRetriever) -> None:
     """``k`` above the number of items that may be returned gives all of them."""
     retriever, scorer = open_retriever(_VECTORS, FakeClock()), MlpScorer(_VECTORS)
@@ -224,6 +242,8 @@ def _refuses_wrong_options(open_retriever: OpenRetriever) -> None:
         SearchOptions(excluded=(nothing, nothing)),
         SearchOptions(excluded=(np.array([_N_ITEMS]),)),
         SearchOptions(excluded=(np.array([-1]),)),
+        SearchOptions(allowed=(None, None)),
+        SearchOptions(allowed=(np.ones(_N_ITEMS - 1, np.bool_),)),
     ):
         _refuses(retriever, scorer, options)
 
@@ -273,6 +293,7 @@ RETRIEVER_CHECKS: Mapping[str, Callable[[OpenRetriever], None]] = {
         _asks_in_ascending_order,
         _batch_changes_nothing,
         _excluded_stay_out,
+        _filters_hold,
         _k_beyond_the_catalogue,
         _keeps_the_budget,
         _keeps_the_deadline,

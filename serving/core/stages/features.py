@@ -59,7 +59,7 @@ def _is_in(value: str, bucket: str) -> bool:
 
 
 class Features:
-    """Resolve users, items and side features.
+    """Resolve users, items, side features and filters.
 
     Unknown items and features are ignored and named.  A user without any known item
     is a cold start: searched by side features where the model knows one of them,
@@ -74,6 +74,7 @@ class Features:
         self._items = engine.catalogue.vocabulary
         self._columns = engine.manifest.user_features
         self._histories = histories
+        self._attributes = engine.attributes
 
     def run(self, job: Job, remaining_s: float) -> Job:
         """Look users up and encode what is known of them."""
@@ -103,6 +104,7 @@ class Features:
         return Visitor(
             query=Query(known, features),
             excluded=self._excluded(ask, known if exclude_seen else known[:0]),
+            allowed=self._attributes.allowed(ask.filters) if ask.filters else None,
             cold=None if len(known) else _cold_start(ask, row, features),
             warnings=(*self._unknown_items(ask, row), *self._unknown_features(ask)),
         )

@@ -15,11 +15,11 @@ __all__ = ["Filter"]
 
 
 class Filter:
-    """Remove excluded items and keep the best ``k``.
+    """Remove what is excluded or fails the request's filters, and keep the best ``k``.
 
-    The walk already leaves excluded items out, so that a strict list does not empty
-    the answer; here the rule is held for the popular list and any other source too.
-    Leaving an excluded item out is never optional, so its fallback is itself.
+    The walk already leaves such items out, so that a strict rule does not empty
+    the answer; here the rules are held for the popular list and any other source too.
+    They are never optional, so the fallback is the stage itself.
     """
 
     name: ClassVar[str] = "filter"
@@ -40,12 +40,14 @@ class Filter:
         return replace(job, found=found, visitors=visitors)
 
     def fall_back(self, job: Job) -> Job:
-        """Apply the rules though it is late: an excluded item is never an option."""
+        """Apply the rules though it is late: an item against them is never an option."""
         return self.run(job, 0.0)
 
 
 def _keep(found: Found, visitor: Visitor, k: int) -> Found:
     allowed = ~np.isin(found.item_nums, visitor.excluded)
+    if visitor.allowed is not None:
+        allowed &= visitor.allowed[found.item_nums]
     return replace(found, item_nums=found.item_nums[allowed][:k], scores=found.scores[allowed][:k])
 
 
@@ -53,5 +55,7 @@ def _with_notice(visitor: Visitor, found: Found, k: int) -> Visitor:
     if len(found.item_nums) >= k:
         return visitor
     detail = f"{len(found.item_nums)} items were found, {k} were asked for"
+    if visitor.allowed is not None:
+        detail += f"; the filters allow {np.count_nonzero(visitor.allowed)} items"
     notice = Notice(code="too_few_items", detail=detail)
     return replace(visitor, warnings=(*visitor.warnings, notice))

@@ -54,6 +54,7 @@ class Retrieve:
             mode=job.mode,
             deadline_s=job.deadline_s,
             excluded=tuple(visitor.excluded for visitor in visitors),
+            allowed=tuple(visitor.allowed for visitor in visitors),
         )
         queries = [visitor.query for visitor in visitors]
         return self._engine.retriever.search(self._engine.scorer, queries, options)
@@ -65,7 +66,10 @@ class Retrieve:
 
     def _popular(self, job: Job, visitor: Visitor) -> Found:
         catalogue = self._engine.catalogue
-        nums = catalogue.by_popularity[: job.k + len(visitor.excluded)]
+        nums = catalogue.by_popularity
+        if visitor.allowed is not None:
+            nums = nums[visitor.allowed[nums]]
+        nums = nums[: job.k + len(visitor.excluded)]
         return Found(nums, catalogue.n_interactions[nums].astype(np.float32))
 
 

@@ -222,3 +222,92 @@ def test_pages_need_nothing_from_elsewhere(client: Any) -> None:
 
         assert "<h1>" in page
         assert "://" not in page
+
+
+GENRE_A = [{"attribute": "genre", "any_of": ["a"]}]
+
+
+@pytest.mark.parametrize("mode", ["walk", "exhaustive", "auto"])
+def test_filters_hold_in_every_mode(client: Any, mode: str) -> None:
+    """Only items for which all filters hold come back, as many as there are."""
+    filters = [*GENRE_A, {"attribute": "n_interactions", "lte": 20}]
+    result = retrieve(client, history=["item-3"], k=10, mode=mode, filters=filters).results[0]
+
+    # item i has 40 - i interactions, and genre a when 4 divides i
+    assert sorted(ids(result.items)) == ["item-20", "item-24", "item-28", "item-32", "item-36"]
+    assert [notice.code for notice in result.warnings] == ["too_few_items"]
+    assert result.warnings[0].detail.endswith("the filters allow 5 items")
+
+
+def test_the_popular_list_obeys_filters(client: Any) -> None:
+    """A user that nobody knows gets the most popular of the allowed items."""
+    answer = recommend(client, user_id="nobody", k=3, filters=GENRE_A)
+
+    assert answer.cold_start is not None
+    assert ids(answer.items) == ["item-0", "item-4", "item-8"]
+
+
+def test_each_query_of_a_batch_has_its_own_filters(client: Any) -> None:
+    """Filters belong to a query and change no other's answer."""
+    free = {"history": ["item-1"]}
+    some, other = retrieve(client, queries=[{**free, "filters": GENRE_A}, free], k=5).results
+    alone = retrieve(client, **free, k=5).results[0]
+
+    assert all(int(id_.removeprefix("item-")) % 4 == 0 for id_ in ids(some.items))
+    assert other.items == alone.items
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        (
+            {"filters": [{"attribute": "gener", "equals": "a"}]},
+            ["/filters/0/attribute"],
+        ),
+        (
+            {"filters": [{"any": [{"attribute": "genre", "gt": 1}, {"attribute": "x", "gt": 1}]}]},
+            ["/filters/0/any/0/gt", "/filters/0/any/1/attribute"],
+        ),
+        ({"filters": [{"attribute": "genre"}]}, ["/filters/0/attribute"]),
+        ({"filters": [{"attribute": "genre", "any_of": ["a", None]}]}, ["/filters/0/any_of/1"]),
+        ({"filters": [{"attribute": "genre", "like": "a"}]}, ["/filters/0/like"]),
+        ({"filters": {"attribute": "genre"}}, ["/filters"]),
+        ({"filters": [{"all": []}]}, ["/filters/0/all"]),
+        ({"filters": [{}]}, ["/filters/0/attribute"]),
+    ],
+)
+@pytest.mark.parametrize("route", ["/v1/retrieve", "/v1/recommend"])
+def test_wrong_filters_are_named(
+    client: Any, route: str, body: dict[str, Any], pointers: list[str]
+) -> None:
+    """Unknown attributes, wrong operators and wrong shapes are problems with their places."""
+    answer = client.post(route, json={"history": ["item-1"], **body})
+    problem = Problem.model_validate_json(answer.content)
+
+    assert answer.status_code == 422
+    assert [error.pointer for error in problem.errors] == pointers
+
+
+def test_filters_of_a_batch_are_named_with_their_query(client: Any) -> None:
+    """The place of a wrong filter tells whose it is; a batch has none of its own."""
+    wrong = {"history": ["item-1"], "filters": [{"attribute": "x", "gt": 1}]}
+    in_query = client.post("/v1/retrieve", json={"queries": [{"history": ["item-1"]}, wrong]})
+    on_top = client.post(
+        "/v1/retrieve", json={"queries": [{"history": ["item-1"]}], "filters": GENRE_A}
+    )
+
+    assert in_query.json()["errors"][0]["pointer"] == "/queries/1/filters/0/attribute"
+    assert on_top.json()["errors"][0]["pointer"] == "/filters"
+
+
+def test_deep_and_long_filters_are_refused(client: Any) -> None:
+    """Depth, number of filters and number of values are bounded."""
+    deep: dict[str, Any] = GENRE_A[0]
+    for _ in range(9):
+        deep = {"all": [deep]}
+    many = [GENRE_A[0]] * 101
+    long = [{"attribute": "item_id", "none_of": ["x"] * 6000}] * 2
+    for filters in ([deep], many, long):
+        answer = client.post("/v1/retrieve", json={"history": ["item-1"], "filters": filters})
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["errors"][0]["pointer"] == "/filters"

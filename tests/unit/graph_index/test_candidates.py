@@ -6,6 +6,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from graph_index.candidates import FixedOrder, FloatScan, HnswSearch, Int8Scan
+from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
 from graph_index.selection import largest
 from vizsla.clock import FakeClock
@@ -14,9 +15,14 @@ from vizsla.testing.scorers import DotScorer
 from vizsla.testing.search_scorers import CountingScorer, clustered_vectors
 
 VECTORS = clustered_vectors(300)
-ALIVE = np.ones(300, np.bool_)
 NOTHING = np.empty(0, np.int64)
 FLOATS = st.floats(-100, 100, width=32)
+
+
+def may(*excluded, alive=None):
+    """What may be returned to one query per argument."""
+    everything = np.ones(300, np.bool_) if alive is None else alive
+    return Returnable(everything, list(excluded), [None] * len(excluded))
 
 
 def scoring(scorer, n_queries=2):
@@ -47,11 +53,11 @@ def test_a_spike_outside_the_sample_is_found():
 @pytest.mark.parametrize("source", [FloatScan, Int8Scan, HnswSearch])
 def test_a_source_passes_over_what_may_not_be_returned(source):
     """Excluded items are missing for their own query alone, dead ones for all."""
-    alive = ALIVE.copy()
+    alive = np.ones(300, np.bool_)
     alive[5] = False
-    opened = source(VECTORS, alive)
-    free = opened.best(scoring(DotScorer(VECTORS)), 20, [NOTHING, NOTHING], 300)
-    hidden = opened.best(scoring(DotScorer(VECTORS)), 20, [free[0], NOTHING], 300)
+    opened = source(VECTORS)
+    free = opened.best(scoring(DotScorer(VECTORS)), 20, may(NOTHING, NOTHING, alive=alive), 300)
+    hidden = opened.best(scoring(DotScorer(VECTORS)), 20, may(free[0], NOTHING, alive=alive), 300)
 
     assert not np.isin(hidden[0], free[0]).any()
     assert sorted(hidden[1]) == sorted(free[1])
@@ -64,13 +70,13 @@ def test_without_a_proxy_there_is_nothing_to_search_with(source):
     """The caller is told, and chooses another way."""
     scorer = CountingScorer(DotScorer(VECTORS))
 
-    assert source(VECTORS, ALIVE).best(scoring(scorer, 1), 5, [NOTHING], 5) is None
+    assert source(VECTORS).best(scoring(scorer, 1), 5, may(NOTHING), 5) is None
 
 
 def test_the_float_scan_is_exact():
     """It gives the best by the proxy, and counts a product per item."""
     asked = scoring(DotScorer(VECTORS), 1)
-    found = FloatScan(VECTORS, ALIVE).best(asked, 10, [NOTHING], 10)[0]
+    found = FloatScan(VECTORS).best(asked, 10, may(NOTHING), 10)[0]
     products = VECTORS @ VECTORS[[0, 7]].mean(axis=0)
 
     assert set(found) == set(np.argsort(-products)[:10])
@@ -85,7 +91,7 @@ def test_the_float_scan_is_exact():
 )
 def test_the_products_of_the_int8_scan_are_off_by_at_most_half_a_step_per_entry(vectors, user):
     """What the index itself compares, for any scale of items and query."""
-    scan, n_items = Int8Scan(vectors, np.ones(len(vectors), np.bool_)), len(vectors)
+    scan, n_items = Int8Scan(vectors), len(vectors)
     user_step = max(np.abs(user).max() / 127, np.finfo(np.float32).tiny)
     found, items = scan.index.search(scan.asked(user[None]), n_items)
     products = np.empty(n_items)
@@ -104,16 +110,16 @@ def test_the_length_of_a_query_does_not_matter_to_the_int8_scan(scale):
         def proxy(self, state):
             return state * np.float32(scale)
 
-    found = Int8Scan(VECTORS, ALIVE).best(scoring(Scaled(VECTORS)), 20, [NOTHING] * 2, 20)
-    exact = FloatScan(VECTORS, ALIVE).best(scoring(DotScorer(VECTORS)), 10, [NOTHING] * 2, 10)
+    found = Int8Scan(VECTORS).best(scoring(Scaled(VECTORS)), 20, may(NOTHING, NOTHING), 20)
+    exact = FloatScan(VECTORS).best(scoring(DotScorer(VECTORS)), 10, may(NOTHING, NOTHING), 10)
 
     assert all(set(best) <= set(more) for best, more in zip(exact, found, strict=True))
 
 
 def test_the_int8_scan_finds_the_best_among_a_few_more():
     """Twenty by the rounded product hold the ten best by the exact one."""
-    rounded = Int8Scan(VECTORS, ALIVE).best(scoring(DotScorer(VECTORS)), 20, [NOTHING] * 2, 20)
-    exact = FloatScan(VECTORS, ALIVE).best(scoring(DotScorer(VECTORS)), 10, [NOTHING] * 2, 10)
+    rounded = Int8Scan(VECTORS).best(scoring(DotScorer(VECTORS)), 20, may(NOTHING, NOTHING), 20)
+    exact = FloatScan(VECTORS).best(scoring(DotScorer(VECTORS)), 10, may(NOTHING, NOTHING), 10)
 
     assert all(set(best) <= set(more) for best, more in zip(exact, rounded, strict=True))
 
@@ -121,6 +127,6 @@ def test_the_int8_scan_finds_the_best_among_a_few_more():
 def test_a_fixed_order_fills_up_behind_what_is_excluded():
     """Order 3, 1, 2, 0 without item 1 and with item 2 dead leaves 3 and 0."""
     alive = np.array([True, True, False, True])
-    source = FixedOrder(np.array([3, 1, 2, 0]), alive)
+    source = FixedOrder(np.array([3, 1, 2, 0]))
 
-    assert source.best(None, 2, [np.array([1])], 0)[0].tolist() == [3, 0]
+    assert source.best(None, 2, may(np.array([1]), alive=alive), 0)[0].tolist() == [3, 0]

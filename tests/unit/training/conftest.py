@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from graph_index.attach import build_index
@@ -53,7 +54,14 @@ def make_split(order="time", *, per_user=10, features=False):
         test=cases(1),
         item_features=_codes(data.item_clusters, clusters) if features else None,
         user_features=_codes(data.user_clusters, clusters) if features else None,
-        titles={"i0": "The first item"},
+        item_columns=pa.table(
+            {
+                "title": pa.array(["The first item"] + [None] * (N_ITEMS - 1), pa.string()),
+                "cluster": [clusters[c] for c in data.item_clusters],
+                "price": list(range(N_ITEMS)),
+                "item_num": ["a column of that name"] * N_ITEMS,
+            }
+        ),
     )
 
 

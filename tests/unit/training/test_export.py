@@ -105,6 +105,8 @@ def test_items_have_their_titles_counts_and_features(rich_split):
     assert rows[0]["title"] == "The first item"
     assert rows[1]["title"] is None
     assert rows[5]["cluster"] == "cluster 1"
+    assert rows[5]["price"] == 5
+    assert [row["item_num"] for row in rows] == list(range(len(rows)))
     assert [row["n_interactions"] for row in rows] == rich_split.item_counts().tolist()
 
 

@@ -255,7 +255,7 @@ def test_a_dataset_directory_is_split(tmp_path: Path) -> None:
 
     assert found.content_hash == manifest.content_hash
     assert SplitSpec.model_validate(found.spec) == default_spec(manifest)
-    assert found.titles["a"] == "A"
+    assert found.item_columns.column("title")[found.items.num("a")].as_py() == "A"
     assert found.item_counts().tolist() == [1, 1, 0, 0]
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from graph_index.attributes import AttributeStore
 from graph_index.backends.exhaustive import ExhaustiveRetriever
 from serving.core.job import Ask, Job
 from serving.core.protocols import Engine, UserRow
@@ -33,6 +35,13 @@ class Items:
 
     def attributes(self, item_num: int) -> dict[str, Any]:
         return {"title": "ABCDEF"[item_num]}
+
+
+def attributes() -> AttributeStore:
+    """Items a, c and e are red; prices rise from 0 to 5."""
+    colours = ["red", "blue"] * 3
+    items = pa.table({"item_id": list("abcdef"), "colour": colours, "price": list(range(6))})
+    return AttributeStore(items, Items.vocabulary)
 
 
 class Users:
@@ -78,7 +87,8 @@ def users() -> Users:
 def engine(tmp_path: Path) -> Engine:
     """Without side features."""
     manifest = tiny_bundle(tmp_path, n_items=6, embedding_size=6).manifest
-    return Engine(manifest, Items(), DotScorer(VECTORS), Recorder(ExhaustiveRetriever(VECTORS)))
+    retriever = Recorder(ExhaustiveRetriever(VECTORS))
+    return Engine(manifest, Items(), DotScorer(VECTORS), retriever, attributes())
 
 
 @pytest.fixture

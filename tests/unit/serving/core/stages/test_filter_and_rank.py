@@ -35,6 +35,16 @@ def test_excluded_items_go_and_k_stay() -> None:
     assert kept([4, 2, 9, 7], [2, 5], 2) == ([4, 9], [])
 
 
+def test_filtered_items_go() -> None:
+    """What the request's filters do not allow is no answer either, wherever it came from."""
+    job = with_found([0, 1, 2, 3], [0], 3)
+    visitor = replace(job.visitors[0], allowed=np.array([True, False, True, True]))
+    done = Filter(None, None).run(replace(job, visitors=(visitor,)), 1.0)  # type: ignore[arg-type]
+
+    assert done.found[0].item_nums.tolist() == [2, 3]
+    assert done.visitors[0].warnings[0].detail.endswith("; the filters allow 3 items")
+
+
 def test_too_few_is_said() -> None:
     """Fewer items than asked for come with a warning."""
     assert kept([4, 2], [2], 2) == ([4], ["too_few_items"])

@@ -11,6 +11,7 @@ from serving.core.job import Ask, Job
 from serving.core.protocols import Engine
 from serving.core.stages.features import Features
 from serving.core.stages.retrieve import Retrieve
+from vizsla.contracts.filters import Filter
 from vizsla.contracts.index import Mode, SearchOptions, SearchResult, SearchWork, StopReason
 
 
@@ -49,6 +50,29 @@ def test_fallback_is_the_popular_list(engine: Engine, users: Any, job: Job) -> N
 
     assert found.item_nums.tolist() == [0, 1, 2, 3]
     assert found.scores.tolist() == [60, 50, 40, 30]
+
+
+RED = Filter.model_validate({"attribute": "colour", "equals": "red"})
+
+
+def test_filters_reach_the_search_as_bitmaps(engine: Engine, users: Any, job: Job) -> None:
+    """Each query brings its bitmap, equal filters the same one, none without filters."""
+    ask = Ask(user_id="anna", filters=(RED,))
+    prepared = resolved(engine, users, job, ask, Ask(user_id="anna"), ask)
+    Retrieve(engine, users).run(prepared, 1.0)
+
+    ((_, options),) = engine.retriever.asked
+    assert options.allowed[0].tolist() == [True, False] * 3
+    assert options.allowed[1] is None
+    assert options.allowed[2] is options.allowed[0]
+
+
+def test_the_popular_list_is_of_allowed_items(engine: Engine, users: Any, job: Job) -> None:
+    """The fallback obeys the filters, and is long enough to lose the excluded items."""
+    ask = Ask(user_id="anna", exclude=("a",), filters=(RED,))
+    (found,) = Retrieve(engine, users).fall_back(resolved(engine, users, job, ask)).found
+
+    assert found.item_nums.tolist() == [0, 2, 4]
 
 
 class Late:
