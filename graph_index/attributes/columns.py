@@ -80,8 +80,9 @@ class TextColumn:
     def _rows_of(self, value: Value) -> NDArray[np.int32]:
         code = bisect_left(_Texts(self._values), str(value))
         if code == len(self._values) or self._values[code].as_py() != value:
-            return self._rows[:0]
-        return self._rows[self._starts[code] : self._starts[code + 1]]
+            return np.empty(0, np.int32)
+        rows: NDArray[np.int32] = self._rows[self._starts[code] : self._starts[code + 1]]
+        return rows
 
 
 class IdColumn:
