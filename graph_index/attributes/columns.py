@@ -81,8 +81,8 @@ class TextColumn:
         code = bisect_left(_Texts(self._values), str(value))
         if code == len(self._values) or self._values[code].as_py() != value:
             return np.empty(0, np.int32)
-        found: NDArray[np.int32] = self._rows[self._starts[code] : self._starts[code + 1]]
-        return found
+        rows: NDArray[np.int32] = self._rows[self._starts[code] : self._starts[code + 1]]
+        return rows
 
 
 class IdColumn:

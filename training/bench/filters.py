@@ -59,6 +59,7 @@ METHODS: dict[str, dict[str, Any]] = {
 K, TOP = 200, 50
 LEAST_COVERAGE = 0.98
 N_CATEGORIES = 200
+"""At most; an eighth of the items where those are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ def filtered_catalogue(bundle: Bundle, queries: Sequence[Query], seed: int) -> F
     model = bundle.manifest.model
     scorer = load_scorer(model.name, model.config, bundle.weights())
     vectors = np.asarray(bundle.item_vectors())
-    centres = medoids(vectors, N_CATEGORIES, iterations=10, seed=seed)
+    n_categories = max(1, min(N_CATEGORIES, len(vectors) // 8))
+    centres = medoids(vectors, n_categories, iterations=10, seed=seed)
     nearest = np.argmax(vectors @ vectors[centres].T, axis=1)
     items = pa.table(
         {
