@@ -50,8 +50,10 @@ def vector_of(client: Any, item_id: str) -> list[float]:
     return [float(value) for value in engine.retriever.item_vectors[num]]
 
 
-def found(client: Any, history: list[str], mode: str = "exhaustive", k: int = 100) -> list[str]:
-    body = {"history": history, "k": k, "mode": mode}
+def found(
+    client: Any, history: list[str], mode: str = "exhaustive", k: int = 100, **more: Any
+) -> list[str]:
+    body = {"history": history, "k": k, "mode": mode, **more}
     answer = client.post("/v1/retrieve", json=body)
     assert answer.status_code == 200, answer.text
     return [item["item_id"] for item in answer.json()["results"][0]["items"]]
@@ -68,6 +70,19 @@ def test_a_new_item_is_found_by_the_next_search(client: Any, mode: str) -> None:
     assert set(items) == {f"item-{num}" for num in range(40)} | {"new"}
     assert abs(items.index("new") - items.index("item-5")) == 1
     assert found(client, ["new"], mode) == found(client, ["item-5"], mode)
+
+
+@pytest.mark.parametrize("mode", ["exhaustive", "walk"])
+def test_an_item_is_filtered_by_what_a_change_says_of_it(client: Any, mode: str) -> None:
+    """A new item with a genre of its own, and then an old one that changes to it."""
+    filters = [{"attribute": "genre", "equals": "own"}]
+    put = {"vector": vector_of(client, "item-5"), "attributes": {"genre": "own"}}
+    client.request("PUT", "/v1/items/new", json=put)
+    new = found(client, ["item-5"], mode, filters=filters)
+    client.request("PUT", "/v1/items/item-7", json={"attributes": {"genre": "own"}})
+
+    assert new == ["new"]
+    assert set(found(client, ["item-5"], mode, filters=filters)) == {"new", "item-7"}
 
 
 def test_a_paused_item_comes_back_when_it_is_resumed(client: Any) -> None:
