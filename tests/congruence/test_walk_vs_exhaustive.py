@@ -62,7 +62,7 @@ def test_widest_beam_is_exact(seed, n_items, degree, n_queries, k):
     )
     found = retriever.search(scorer, table_queries(n_queries), walk)
 
-    assert scorer.scored().max() == 1
+    assert scorer.scored().max() <= 1
     truth = retriever.search(
         scorer, table_queries(n_queries), SearchOptions(k, Mode.EXHAUSTIVE, excluded=excluded)
     )
@@ -133,7 +133,7 @@ def test_narrow_walks_never_score_twice_or_fall_short(seed, n_items, degree, bea
         scorer, table_queries(3), SearchOptions(k, Mode.WALK, beam_width, entry_width=1)
     )
 
-    assert scorer.scored().max() == 1
+    assert scorer.scored().max() <= 1
     n_alive = int(graph.alive.sum())
     assert [len(result.item_nums) for result in found] == [min(k, n_alive)] * 3
 
