@@ -79,7 +79,7 @@ def choose(summary: Sequence[Row]) -> str:
 
     Of the arms that keep 99.5 % of the exhaustive recall on every dataset, and whose coverage
     is clearly better on one and clearly worse on none, the one with the largest mean gain;
-    ``off``, which costs half as much, where there is none.
+    ``off``, which costs least, where there is none.
     """
     gains = {
         arm.name: _mean_gain(own)
@@ -96,7 +96,9 @@ def alignment_targets(summary: Sequence[Row]) -> Iterator[Target]:
     for dataset in dict.fromkeys(row["dataset"] for row in summary):
         row, base = find(summary, dataset, chosen), find(summary, dataset, OFF)
         name = f"{dataset}: recall@20 under exhaustive scoring, {chosen} (chosen) over off, test"
-        kept = None if row is None or base is None else _recall_kept(row, base, "test")
+        # where nothing is chosen, nothing can be lost, and nothing was shown either
+        found = chosen != OFF and row is not None and base is not None
+        kept = _recall_kept(row, base, "test") if found and row and base else None
         yield Target.of(name, kept, ">=", RECALL_KEPT)
     for row in summary:
         if row["arm"] == chosen and chosen != OFF:

@@ -64,9 +64,9 @@ def test_targets_are_about_the_chosen_arm_on_test():
     assert "sign-0.3 (chosen) over off" in targets[0].name
 
 
-def test_off_asks_nothing_of_itself_but_its_recall():
+def test_off_has_nothing_to_keep():
     """Nothing was gained and nothing lost."""
-    assert [target.value for target in alignment_targets(BASE)] == [1.0, 1.0]
+    assert [target.value for target in alignment_targets(BASE)] == [None, None]
 
 
 def test_every_arm_has_a_place_in_the_picture():

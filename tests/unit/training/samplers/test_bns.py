@@ -93,8 +93,8 @@ def test_wrong_arguments_are_refused(shape, weight, message):
         bayesian_negatives(torch.zeros(1), table, table, table, weight=weight)
 
 
-def test_the_sampled_choice_is_the_one_per_sample():
-    """The vectorised sampler picks what the formula picks row by row, for the same candidates."""
+def test_a_batch_is_judged_row_by_row():
+    """No row looks at another."""
     generator = torch.Generator().manual_seed(0)
     positive = torch.randn(50, generator=generator)
     scores, cdf, prior = (torch.rand(50, 6, generator=generator) for _ in range(3))
