@@ -79,8 +79,9 @@ class TwoSided(Matcher):
 
     @torch.no_grad()
     def set_item_embeddings(self, embeddings: NDArray[np.float32]) -> None:
-        """Start from given ``(N, D)`` item embeddings, e.g. a truncated SVD."""
-        self.items.ids.weight.copy_(torch.from_numpy(embeddings))
+        """Start from given ``(N, D)`` item embeddings, e.g. a truncated SVD, where items have any."""
+        if self.items.ids is not None:
+            self.items.ids.weight.copy_(torch.from_numpy(embeddings))
 
     def item_vectors(self, item_nums: Tensor | None = None) -> Tensor:
         """Return unit vectors ``e_v``; see ``Matcher``."""
