@@ -25,7 +25,8 @@ SURFACE = {
         "SearchWork StopReason"
     ),
     "vizsla.bundles": (
-        "LATEST_FILE Bundle BundleDiff BundleParts Change derive diff load locate write"
+        "LATEST_FILE TABLES_DIR Bundle BundleDiff BundleParts Change derive diff load locate "
+        "narrowed_tables read_tables table_files write"
     ),
     "vizsla.config": (
         "ENV_PREFIX Resolved SearchSettings ServingSettings Settings TelemetrySettings "

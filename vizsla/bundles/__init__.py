@@ -6,12 +6,14 @@ graph, say), ``load`` refuses anything that is not exactly what was written.
 
 from vizsla.bundles.bundle import Bundle
 from vizsla.bundles.compare import BundleDiff, Change, diff
-from vizsla.bundles.layout import LATEST_FILE
+from vizsla.bundles.layout import LATEST_FILE, TABLES_DIR
 from vizsla.bundles.load import load, locate
+from vizsla.bundles.tables import narrowed_tables, read_tables, table_files
 from vizsla.bundles.write import BundleParts, derive, write
 
 __all__ = [
     "LATEST_FILE",
+    "TABLES_DIR",
     "Bundle",
     "BundleDiff",
     "BundleParts",
@@ -20,5 +22,8 @@ __all__ = [
     "diff",
     "load",
     "locate",
+    "narrowed_tables",
+    "read_tables",
+    "table_files",
     "write",
 ]

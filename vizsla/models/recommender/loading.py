@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from vizsla.contracts.tables import ItemTables
 from vizsla.errors import IncompatibleArtifactError
 from vizsla.models import MODELS
 from vizsla.models.recommender.base import Matcher
@@ -74,11 +75,14 @@ def load_matcher(
 
 
 def load_scorer(
-    name: str, config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]
+    name: str,
+    config: Mapping[str, Any],
+    weights: Mapping[str, NDArray[Any]],
+    tables: ItemTables | None = None,
 ) -> TorchScorer:
-    """Build the scorer of a bundle.
+    """Build the scorer of a bundle; ``tables`` are the bundle's own, None computes them.
 
     Raises:
         IncompatibleArtifactError: Configuration or weights are not of this model.
     """
-    return TorchScorer(load_matcher(name, config, weights))
+    return TorchScorer(load_matcher(name, config, weights), tables=tables)
