@@ -18,6 +18,7 @@ from graph_index.walk import BeamWalk
 from graph_index.workspace import Workspace
 from vizsla.clock import Clock, SystemClock
 from vizsla.contracts.index import Mode, Query, Scorer, SearchOptions, SearchResult
+from vizsla.contracts.tables import ItemTables, tables_of
 from vizsla.errors import ContractError
 
 __all__ = ["GraphRetriever"]
@@ -37,6 +38,7 @@ class GraphRetriever:
         item_vectors: ``(N, D)`` float32, what the scorer's proxy is multiplied with.
         settings: Defaults of a search; None for the measured ones.
         clock: For deadlines and times; None for the machine's.
+        tables: The vectors in fewer bytes, for seeding alone; None uses ``item_vectors``.
 
     Raises:
         ContractError: Graph and vectors have different numbers of items.
@@ -49,12 +51,14 @@ class GraphRetriever:
         settings: SearchSettings | None = None,
         *,
         clock: Clock | None = None,
+        tables: ItemTables | None = None,
     ) -> None:
         if len(item_vectors) != graph.n_items:
             raise ContractError(f"{len(item_vectors)} vectors for a graph of {graph.n_items} items")
         self.graph = graph
         self.settings = settings or SearchSettings()
         self._item_vectors = item_vectors
+        self._tables = tables or tables_of([item_vectors])
         self._clock: Clock = clock or SystemClock()
         self._per_thread = threading.local()
         self._n_alive = int(np.count_nonzero(graph.alive))
@@ -67,9 +71,10 @@ class GraphRetriever:
         settings: SearchSettings | None = None,
         *,
         clock: Clock | None = None,
+        tables: ItemTables | None = None,
     ) -> GraphRetriever:
         """Open the backend, as every entry of ``BACKENDS`` can be opened."""
-        return cls(graph, item_vectors, settings, clock=clock)
+        return cls(graph, item_vectors, settings, clock=clock, tables=tables)
 
     @property
     def n_items(self) -> int:
@@ -133,11 +138,11 @@ class GraphRetriever:
         self, scoring: Scoring, plan: Plan, excluded: list[NDArray[np.int64]]
     ) -> list[SearchResult]:
         marks = self._marks()
+        seeds = proxy_seeds(scoring, self.graph, self._tables, plan, excluded, marks)
         marks.begin(scoring.n_queries * self.n_items)
         if any(map(len, excluded)):
             keys = [items + query * self.n_items for query, items in enumerate(excluded)]
             marks.block(np.concatenate(keys))
-        seeds = proxy_seeds(scoring, self.graph, self._item_vectors, plan, excluded)
         wanted = [min(plan.k, self._n_allowed(items)) for items in excluded]
         return self.walk_class(self.graph, scoring, plan, marks, np.array(wanted)).run(seeds)
 

@@ -74,22 +74,34 @@ class Scoring:
             raise ContractError(f"the scorer returned NaN or infinity, first for item {worst}")
         return scores
 
-    def proxy_scores(self, item_vectors: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Return ``(B, N)`` proxy scores by one matrix product, or None without a proxy.
+    def proxies(self, vector_size: int) -> NDArray[np.float32] | None:
+        """Return ``(B, D)`` proxies, or None where the scorer has none.
 
         Raises:
-            ContractError: The proxy has a wrong shape, or a NaN or infinity.
+            ContractError: They have a wrong shape, or a NaN or infinity.
         """
         if not isinstance(self._scorer, ProxyScorer):
             return None
         with self._timed("seed"):
-            proxy = np.asarray(self._scorer.proxy(self._state), np.float32)
-            expected = (self.n_queries, item_vectors.shape[1])
-            if proxy.shape != expected or not np.isfinite(proxy).all():
-                raise ContractError(
-                    f"the proxy must be {expected} finite, it is {proxy.shape} with "
-                    f"{int(np.count_nonzero(~np.isfinite(proxy)))} values that are not"
-                )
+            proxy = np.ascontiguousarray(self._scorer.proxy(self._state), np.float32)
+        expected = (self.n_queries, vector_size)
+        if proxy.shape != expected or not np.isfinite(proxy).all():
+            raise ContractError(
+                f"the proxy must be {expected} finite, it is {proxy.shape} with "
+                f"{int(np.count_nonzero(~np.isfinite(proxy)))} values that are not"
+            )
+        return proxy
+
+    def proxy_scores(self, item_vectors: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return ``(B, N)`` proxy scores by one matrix product, or None without a proxy.
+
+        Raises:
+            ContractError: See ``proxies``.
+        """
+        proxy = self.proxies(item_vectors.shape[1])
+        if proxy is None:
+            return None
+        with self._timed("seed"):
             self.n_proxy_scored = len(item_vectors)
             scores: NDArray[np.float32] = proxy @ item_vectors.T
             return scores

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vizsla.contracts.tables import TableDtype
+
 __all__ = ["BuildSettings", "SearchSettings"]
 
 
@@ -18,6 +20,7 @@ class BuildSettings(BaseModel):
         kmeans_iterations: Lloyd steps that place the entry items.
         n_threads: Threads of the build. More than one is faster and makes the graph
             depend on scheduling: two builds are then equally good, not equal.
+        table_dtype: How the bundle's item tables are stored; None leaves them as they are.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +30,7 @@ class BuildSettings(BaseModel):
     n_entry_points: int | None = Field(default=None, ge=1)
     kmeans_iterations: int = Field(default=10, ge=1, le=1000)
     n_threads: int = Field(default=1, ge=1)
+    table_dtype: TableDtype | None = None
 
 
 class SearchSettings(BaseModel):
@@ -38,6 +42,8 @@ class SearchSettings(BaseModel):
         max_rounds: Rounds after the entries; yields only when fewer than ``k`` items
             were found.
         proxy_seeds: Entries chosen by the scorer's proxy where it has one; 0 for none.
+        proxy_scan_below: Catalogues of at most so many items are multiplied with the proxy as a
+            whole; larger ones are walked under it, which finds nearly all of the same seeds.
         entry_points_with_proxy: 1 scores the entry set too when there are proxy seeds.
         exhaustive_below: ``auto`` scores everything when at most this many items may be
             returned.
@@ -51,6 +57,7 @@ class SearchSettings(BaseModel):
     entry_width: int = Field(default=50, ge=1)
     max_rounds: int = Field(default=3, ge=0)
     proxy_seeds: int = Field(default=500, ge=0)
+    proxy_scan_below: int = Field(default=200_000, ge=0)
     entry_points_with_proxy: int = Field(default=0, ge=0, le=1)
     exhaustive_below: int = Field(default=8000, ge=0)
     chunk_items: int = Field(default=8192, ge=1)

@@ -14,6 +14,7 @@ from graph_index.scoring import Scoring
 from graph_index.settings import SearchSettings
 from vizsla.clock import Clock, SystemClock
 from vizsla.contracts.index import Query, Scorer, SearchOptions, SearchResult
+from vizsla.contracts.tables import ItemTables
 
 __all__ = ["ExhaustiveRetriever"]
 
@@ -49,6 +50,7 @@ class ExhaustiveRetriever:
         settings: SearchSettings | None = None,
         *,
         clock: Clock | None = None,
+        tables: ItemTables | None = None,
     ) -> ExhaustiveRetriever:
         """Open the backend, as every entry of ``BACKENDS`` can be opened; uses the alive mask."""
         return cls(item_vectors, settings, alive=graph.alive, clock=clock)
