@@ -52,7 +52,8 @@ class FusedNann:
         net, attention = matcher.score_net, matcher.attention
         self._ordered, self._scale = attention.ordered, np.float32(attention.scale)
         self._user = (_array(net.user.weight), _array(net.user.bias))
-        self._product, self._match = _array(net.product.weight), _array(net.match.weight).T
+        self._product = np.ascontiguousarray(_array(net.product.weight).T)
+        self._match = np.ascontiguousarray(_array(net.match.weight).T)
         layers = [array for layer in net.hidden for array in _flat(layer)]
         self._temperature = np.float32(matcher.log_temperature.exp().item())
         self._net = (
@@ -82,7 +83,7 @@ class FusedNann:
             )
         weight, bias = self._user
         first = np.empty((len(user), size + len(self._match), weight.shape[0]), np.float32)
-        first[:, :size] = self._product.T * user[:, :, None]
+        np.multiply(self._product, user[:, :, None], out=first[:, :size])
         first[:, size:] = self._match
         values, keys, plain = flat
         return FusedUsers(lengths, values, keys, plain, starts, user @ weight.T + bias, first)
