@@ -14,7 +14,7 @@ from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
 from serving.core.protocols import Engine
 from serving.core.stages.features import encode_features
-from vizsla.bundles import Bundle, load
+from vizsla.bundles import Bundle, load, read_tables
 from vizsla.config import SearchSettings
 from vizsla.contracts.api import Notice
 from vizsla.contracts.bundle import GoldenRequest
@@ -45,7 +45,7 @@ def deep_scorer_loader(threads: int) -> ScorerLoader:
 
         torch.set_num_threads(threads)
         model = bundle.manifest.model
-        return load_scorer(model.name, model.config, bundle.weights())
+        return load_scorer(model.name, model.config, bundle.weights(), read_tables(bundle))
 
     return load_deep_scorer
 
