@@ -84,7 +84,10 @@ class GrowingTables:
 
     Args:
         tables: The first rows.
-        n_rows: Rows in all; those not yet put are zero.
+        n_rows: Rows R in all; those not yet put are zero.
+
+    Attributes:
+        arrays: ``(R, ...)`` each, as they are stored.
 
     Example:
         >>> room = GrowingTables(tables_of([np.ones((1, 2), np.float32)], "int8"), 3)
@@ -95,19 +98,19 @@ class GrowingTables:
 
     def __init__(self, tables: ItemTables, n_rows: int) -> None:
         self._dtype = tables.dtype
-        self._arrays = [_longer(array, n_rows) for array in tables.arrays]
+        self.arrays = [_longer(array, n_rows) for array in tables.arrays]
         self._scales = [_longer(scale, n_rows) if len(scale) else scale for scale in tables.scales]
 
     def put(self, item_nums: NDArray[np.int64], tables: Sequence[NDArray[np.float32]]) -> None:
         """Write ``(C, ...)`` float32 rows of every table, in place: all that share them see it."""
         for number, values in enumerate(tables):
-            self._arrays[number][item_nums], scale = narrowed(values, self._dtype)
+            self.arrays[number][item_nums], scale = narrowed(values, self._dtype)
             if len(scale):
                 self._scales[number][item_nums] = scale
 
     def first(self, n_items: int) -> ItemTables:
         """Return the first rows, not copied."""
-        arrays, scales = self._arrays, self._scales
+        arrays, scales = self.arrays, self._scales
         return ItemTables(
             tuple(array[:n_items] for array in arrays),
             tuple(scale[:n_items] for scale in scales),

@@ -57,6 +57,7 @@ def trained_run(tmp_path_factory: Any) -> Path:
         seed=0,
         dataset=DatasetRef(name="none", content_hash="0" * 64, split={}),
         publishable=True,
+        tables=list(scorer.tables.arrays[1:]),
     )
     bundle = build_index(write(folder / "bundles", parts, FakeClock(1.7e9)), folder / "bundles")
     (folder / "latest_bundle").write_text(f"bundles/{bundle.path.name}")

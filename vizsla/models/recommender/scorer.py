@@ -121,14 +121,20 @@ class TorchScorer:
     def _make_room(self, n_items: int) -> _Room:
         """Copy everything into more room; the bundle's own tables are mapped read-only."""
         n_rows = n_items + n_items // 8 + SPARE_ROWS
-        # not from the tables: a history is folded from the vectors before they were rounded
-        known = self._matcher.item_vectors()[: self.n_items]
-        vectors = torch.cat([known, known.new_zeros(n_rows - self.n_items, known.shape[1])])
+        rows = GrowingTables(self.tables, n_rows)
+        vectors = self._exact_vectors(rows, n_rows)
         known_as = torch.full((n_rows,), -1, device=self._device)
         known_as[: self.n_items] = torch.arange(self.n_items, device=self._device)
         self._matcher = self._matcher.with_fixed_items(vectors, known_as)
-        self._room = _Room(GrowingTables(self.tables, n_rows), vectors)
+        self._room = _Room(rows, vectors)
         return self._room
+
+    def _exact_vectors(self, rows: GrowingTables, n_rows: int) -> Tensor:
+        """Return ``(R, D)`` vectors for histories, which are not folded from rounded tables."""
+        if self.tables.dtype == "float32" and self._device.type == "cpu":
+            return torch.from_numpy(rows.arrays[0])
+        known = self._matcher.item_vectors()[: self.n_items]
+        return torch.cat([known, known.new_zeros(n_rows - self.n_items, known.shape[1])])
 
     @torch.inference_mode()
     def user_state(self, queries: Sequence[Query]) -> ScorerState:
