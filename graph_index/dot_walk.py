@@ -41,7 +41,7 @@ class DotWalk:
         tables: ItemTables | None = None,
     ) -> None:
         tables = tables or tables_of([item_vectors])
-        self._links = graph.neighbors, graph.entry_points
+        self._links = _read_only(graph.neighbors), _read_only(graph.entry_points)
         self._table = tables.arrays[0], tables.scales[0]
         self._all_alive = bool(graph.alive.all())
         self._scan = FloatScan(item_vectors)
@@ -75,3 +75,10 @@ class DotWalk:
             self._links, self._table, user, min(width, n_items), marks.row(0, n_items)
         )
         return found
+
+
+def _read_only(links: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return a view, mapped or not, so that the kernel is compiled for one kind of array."""
+    view = np.asarray(links).view()
+    view.setflags(write=False)
+    return view
