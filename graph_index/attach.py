@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,9 +16,10 @@ from graph_index.build import BuildProgress, build_graph, default_entry_points
 from graph_index.check import graph_report
 from graph_index.graph import Graph
 from graph_index.settings import BuildSettings, SearchSettings
-from vizsla.bundles import Bundle, derive
+from vizsla.bundles import TABLES_DIR, Bundle, derive, narrowed_tables, read_tables, table_files
 from vizsla.clock import Clock, SystemClock
 from vizsla.contracts.index import IndexManifest, Retriever
+from vizsla.contracts.tables import TableDtype, TablesManifest
 from vizsla.errors import CorruptArtifactError, UsageError
 
 __all__ = [
@@ -59,11 +61,14 @@ def build_index(
 
     Raises:
         DataError: The item vectors hold a NaN or an infinity.
+        UsageError: The bundle has no tables of float32 to store otherwise.
     """
     clock = clock or SystemClock()
     settings = settings or BuildSettings()
+    _check_dtype(bundle, settings.table_dtype)
     vectors = bundle.item_vectors()
-    graph = build_graph(vectors, settings, seed, progress=progress)
+    unfinished = parent_dir / f".index-{bundle.manifest.content_hash[:12]}"
+    graph = build_graph(vectors, settings, seed, progress=progress, work_dir=unfinished)
     manifest = IndexManifest(
         backend=_BACKEND,
         n_items=graph.n_items,
@@ -76,7 +81,8 @@ def build_index(
         report=graph_report(graph, vectors),
         search=(search or SearchSettings()).model_dump(),
     )
-    return _derive(bundle, parent_dir, graph, manifest, clock)
+    parts = _Parts(graph, manifest, settings.table_dtype)
+    return _derive(bundle, parent_dir, parts, clock, progress)
 
 
 def open_retriever(
@@ -100,7 +106,7 @@ def open_retriever(
     graph, manifest = load_graph(bundle)
     chosen = settings or search_settings(manifest)
     retriever: Retriever = BACKENDS.load(manifest.backend).from_graph(
-        graph, vectors, chosen, clock=clock
+        graph, vectors, chosen, clock=clock, tables=read_tables(bundle)
     )
     return retriever
 
@@ -135,13 +141,14 @@ def configure_index(
             f"search setting {first['loc'][0]}: {first['msg']}; known: {known}"
         ) from None
     changed = manifest.model_copy(update={"search": search})
-    return _derive(bundle, parent_dir, graph, changed, clock or SystemClock())
+    return _derive(bundle, parent_dir, _Parts(graph, changed), clock or SystemClock())
 
 
 def has_index(bundle: Bundle, settings: BuildSettings, seed: int) -> bool:
     """Return whether the bundle's index is the one that these settings would build."""
-    manifest = bundle.manifest.index
-    if manifest is None:
+    manifest, tables = bundle.manifest.index, bundle.manifest.tables
+    dtype = settings.table_dtype
+    if manifest is None or (dtype and (tables is None or tables.dtype != dtype)):
         return False
     most = settings.n_entry_points or default_entry_points(manifest.n_items)
     return (
@@ -179,11 +186,53 @@ def search_settings(manifest: IndexManifest) -> SearchSettings:
     return SearchSettings(**known)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a bundle with an index has more, or otherwise, than the one it comes from."""
+
+    graph: Graph
+    manifest: IndexManifest
+    table_dtype: TableDtype | None = None
+
+
 def _derive(
-    bundle: Bundle, parent_dir: Path, graph: Graph, manifest: IndexManifest, clock: Clock
+    bundle: Bundle,
+    parent_dir: Path,
+    parts: _Parts,
+    clock: Clock,
+    progress: BuildProgress | None = None,
 ) -> Bundle:
-    with TemporaryDirectory(prefix="vizsla-index-") as name:
+    parent_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=parent_dir, prefix=".index.") as name:
         folder = Path(name) / _FOLDER
-        storage.save(folder, graph, manifest)
+        storage.save(folder, parts.graph, parts.manifest)
         files = {f"{_FOLDER}/{file}": folder / file for file in storage.FILES}
-        return derive(bundle, parent_dir, files=files, index=manifest, clock=clock)
+        tables = _narrowed(bundle, parts.table_dtype, Path(name), progress)
+        if tables is not None:
+            files |= {file: Path(name) / file for file in table_files(tables)}
+        return derive(
+            bundle, parent_dir, files=files, index=parts.manifest, tables=tables, clock=clock
+        )
+
+
+def _check_dtype(bundle: Bundle, dtype: TableDtype | None) -> None:
+    own = bundle.manifest.tables
+    if dtype is None or (own is not None and own.dtype in ("float32", dtype)):
+        return
+    why = "has no item tables: export it again" if own is None else f"has them in {own.dtype}"
+    if own is not None:
+        why += f": build from the bundle it came from, {bundle.manifest.parent}"
+    raise UsageError(f"--table-dtype {dtype}: {bundle.path} {why}")
+
+
+def _narrowed(
+    bundle: Bundle, dtype: TableDtype | None, folder: Path, progress: BuildProgress | None
+) -> TablesManifest | None:
+    """Write the tables as another type; None where they stay as they are."""
+    tables, own = read_tables(bundle), bundle.manifest.tables
+    if tables is None or own is None or dtype in (None, own.dtype):
+        return None
+    for share in narrowed_tables(tables, dtype, folder / TABLES_DIR):
+        if progress is not None:
+            progress("tables", share)
+    return own.model_copy(update={"dtype": dtype})

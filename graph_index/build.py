@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from graph_index.duplicates import spread_duplicates
 from graph_index.graph import Graph
+from graph_index.halfway import Halfway
 from graph_index.nearest import faiss_threads, medoids
 from graph_index.repair import repair
 from graph_index.settings import BuildSettings
@@ -25,7 +28,7 @@ BuildProgress = Callable[[str, float], None]
 NEIGHBOURS = "neighbours"
 """Name of the build's long step."""
 
-_ADD_ROWS = 4096
+_ADD_ROWS = 8192
 _ENTRIES_PER_ROOT = 5.0
 
 
@@ -36,6 +39,7 @@ def build_graph(
     *,
     alive: NDArray[np.bool_] | None = None,
     progress: BuildProgress | None = None,
+    work_dir: Path | None = None,
 ) -> Graph:
     """Build the similarity graph that a walk moves on.
 
@@ -53,6 +57,8 @@ def build_graph(
         seed: Fixes levels and entries; with one thread, equal seeds give equal graphs.
         alive: ``(N,)`` bool mask to store; None for all True.
         progress: See ``BuildProgress``.
+        work_dir: Where the long step keeps what it has every few minutes and takes it up
+            again; None keeps nothing.
 
     Returns:
         The graph.
@@ -77,7 +83,7 @@ def build_graph(
     vectors = _checked(item_vectors)
     apart = spread_duplicates(vectors, numpy_generator(seed, "graph", "duplicates"))
     with faiss_threads(settings.n_threads):
-        neighbors = _neighbor_table(apart, settings, seed, report)
+        neighbors = _neighbor_table(apart, settings, seed, report, work_dir)
         report("entries", 0.0)
         entries = _entry_points(apart, settings, seed)
         report("entries", 1.0)
@@ -124,11 +130,15 @@ def _entry_points(
 
 
 def _neighbor_table(
-    vectors: NDArray[np.float32], settings: BuildSettings, seed: int, report: BuildProgress
+    vectors: NDArray[np.float32],
+    settings: BuildSettings,
+    seed: int,
+    report: BuildProgress,
+    work_dir: Path | None,
 ) -> NDArray[np.int32]:
     if len(vectors) <= settings.max_degree:
         return _complete(len(vectors), settings.max_degree)
-    return _hnsw_level_0(vectors, settings, seed, report)
+    return _hnsw_level_0(vectors, settings, seed, report, Halfway(work_dir))
 
 
 def _complete(n_items: int, max_degree: int) -> NDArray[np.int32]:
@@ -140,18 +150,38 @@ def _complete(n_items: int, max_degree: int) -> NDArray[np.int32]:
 
 
 def _hnsw_level_0(
-    vectors: NDArray[np.float32], settings: BuildSettings, seed: int, report: BuildProgress
+    vectors: NDArray[np.float32],
+    settings: BuildSettings,
+    seed: int,
+    report: BuildProgress,
+    halfway: Halfway,
 ) -> NDArray[np.int32]:
     import faiss
 
-    index: Any = faiss.IndexHNSWFlat(vectors.shape[1], -(-settings.max_degree // 2))
-    index.hnsw.efConstruction = settings.ef_construction
     draw = cast(Any, faiss).RandomGenerator  # not in faiss's type information
-    index.hnsw.rng = draw(derive_seed(seed, "graph", "levels") % 2**31)
-    for start in range(0, len(vectors), _ADD_ROWS):
+    index: Any = halfway.load(_build_key(vectors, settings, seed))
+    if index is None:
+        index = faiss.IndexHNSWFlat(vectors.shape[1], -(-settings.max_degree // 2))
+    index.hnsw.efConstruction = settings.ef_construction
+    for start in range(index.ntotal, len(vectors), _ADD_ROWS):
+        # one generator per slice: a build that was taken up again draws what it would have drawn
+        purpose = ("levels", start) if start else ("levels",)
+        index.hnsw.rng = draw(derive_seed(seed, "graph", *purpose) % 2**31)
         index.add(vectors[start : start + _ADD_ROWS])
         report(NEIGHBOURS, min(1.0, (start + _ADD_ROWS) / len(vectors)))
-    return _exported(index.hnsw, len(vectors), settings.max_degree)
+        halfway.keep(index)
+    table = _exported(index.hnsw, len(vectors), settings.max_degree)
+    halfway.discard()
+    return table
+
+
+def _build_key(vectors: NDArray[np.float32], settings: BuildSettings, seed: int) -> str:
+    """Name everything that the long step depends on."""
+    said = f"{seed} {settings.max_degree} {settings.ef_construction} {vectors.shape}"
+    digest = hashlib.sha256(said.encode())
+    for start in range(0, len(vectors), _ADD_ROWS):
+        digest.update(vectors[start : start + _ADD_ROWS].tobytes())
+    return digest.hexdigest()
 
 
 def _exported(hnsw: Any, n_items: int, max_degree: int) -> NDArray[np.int32]:
@@ -160,6 +190,11 @@ def _exported(hnsw: Any, n_items: int, max_degree: int) -> NDArray[np.int32]:
 
     flat = faiss.vector_to_array(hnsw.neighbors)
     starts = faiss.vector_to_array(hnsw.offsets)[:n_items].astype(np.int64)
+    own = np.arange(n_items, dtype=np.int32)[:, None]
     level_0 = min(max_degree, int(faiss.vector_to_array(hnsw.cum_nneighbor_per_level)[1]))
-    table = flat[starts[:, None] + np.arange(level_0)].astype(np.int32)
-    return np.where(table < 0, np.arange(n_items, dtype=np.int32)[:, None], table)
+    table = np.empty((n_items, level_0), np.int32)
+    for start in range(0, n_items, _ADD_ROWS):
+        rows = slice(start, start + _ADD_ROWS)
+        found = flat[starts[rows, None] + np.arange(level_0)]
+        table[rows] = np.where(found < 0, own[rows], found)
+    return table

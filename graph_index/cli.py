@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from vizsla.bundles import LATEST_FILE, Bundle, load, locate
 from vizsla.cli_output import Progress, print_json, print_table, progress, say
 from vizsla.clock import SystemClock
 from vizsla.contracts.index import IndexManifest
+from vizsla.contracts.tables import TableDtype
 from vizsla.errors import ContractError, UsageError
 from vizsla.files import write_text
 
@@ -44,8 +46,13 @@ def build(
     entry_points: Annotated[
         int | None, typer.Option(min=1, help="Entry items; default: 5 * sqrt(items).")
     ] = None,
+    table_dtype: Annotated[
+        TableDtype | None,
+        typer.Option(help="How item tables are stored; default: as they are (float32)."),
+    ] = None,
     threads: Annotated[
-        int, typer.Option(min=1, help="More than 1 is faster, and no two builds are equal.")
+        int,
+        typer.Option(min=0, help="More than 1 is faster, no two builds are equal; 0: all cores."),
     ] = _DEFAULTS.n_threads,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal graphs.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Build even if it is there.")] = False,
@@ -57,7 +64,8 @@ def build(
         max_degree=max_degree,
         ef_construction=ef_construction,
         n_entry_points=entry_points,
-        n_threads=threads,
+        n_threads=threads or os.cpu_count() or 1,
+        table_dtype=table_dtype,
     )
     if not force and has_index(opened, settings, seed):
         say("the bundle already has this graph; --force builds it again")
@@ -67,7 +75,11 @@ def build(
     start_s = clock.monotonic_s()
     with progress("building the graph", total=opened.manifest.n_items, unit="items") as bar:
         built = build_index(
-            opened, out or opened.path.parent, settings, seed, progress=_shown_on(bar, opened)
+            opened,
+            out or opened.path.parent,
+            settings,
+            seed,
+            progress=_shown_on(bar, opened),
         )
     if out is None:
         _point_to_newest(bundle, built.path)

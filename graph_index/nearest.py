@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 __all__ = ["faiss_threads", "medoids", "nearest_rows"]
 
 _LARGEST_FAISS_SEED = 2**31 - 1
+_POINTS_PER_CENTROID = 64
+"""More of them move no centroid far, and k-means takes time in proportion."""
 
 
 @contextmanager
@@ -63,6 +65,7 @@ def medoids(
         niter=iterations,
         seed=seed % _LARGEST_FAISS_SEED,
         min_points_per_centroid=1,  # or it prints a warning about small corpora
+        max_points_per_centroid=_POINTS_PER_CENTROID,
     )
     kmeans.train(item_vectors)
     centroids = np.nan_to_num(np.asarray(kmeans.centroids, np.float32))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graph_index.candidates import CandidateSource, FloatScan, open_source
+from graph_index.dot_walk import DotWalk
 from graph_index.exhaustive import score_exhaustively
 from graph_index.graph import Graph
 from graph_index.plan import Plan, checked_exclusions, plan_search
@@ -30,6 +31,7 @@ from vizsla.contracts.index import (
     SearchResult,
     StopReason,
 )
+from vizsla.contracts.tables import ItemTables
 from vizsla.errors import ContractError
 
 __all__ = ["GraphRetriever"]
@@ -51,6 +53,7 @@ class GraphRetriever:
         item_vectors: ``(N, D)`` float32, what the scorer's proxy is multiplied with.
         settings: Defaults of a search; None for the measured ones.
         clock: For deadlines and times; None for the machine's.
+        tables: The vectors in fewer bytes, for seeding alone; None uses ``item_vectors``.
 
     Raises:
         ContractError: Graph and vectors have different numbers of items.
@@ -63,12 +66,14 @@ class GraphRetriever:
         settings: SearchSettings | None = None,
         *,
         clock: Clock | None = None,
+        tables: ItemTables | None = None,
     ) -> None:
         if len(item_vectors) != graph.n_items:
             raise ContractError(f"{len(item_vectors)} vectors for a graph of {graph.n_items} items")
         self.graph = graph
         self.settings = settings or SearchSettings()
         self._item_vectors = item_vectors
+        self._tables = tables
         self._clock: Clock = clock or SystemClock()
         self._per_thread = threading.local()
 
@@ -80,9 +85,10 @@ class GraphRetriever:
         settings: SearchSettings | None = None,
         *,
         clock: Clock | None = None,
+        tables: ItemTables | None = None,
     ) -> GraphRetriever:
         """Open the backend, as every entry of ``BACKENDS`` can be opened."""
-        return cls(graph, item_vectors, settings, clock=clock)
+        return cls(graph, item_vectors, settings, clock=clock, tables=tables)
 
     def over(self, graph: Graph, item_vectors: NDArray[np.float32]) -> GraphRetriever:
         """Return a retriever with the same settings over another state of the catalogue.
@@ -92,7 +98,7 @@ class GraphRetriever:
         other = type(self)(graph, item_vectors, self.settings, clock=self._clock)
         other._per_thread = self._per_thread
         # an index over the vectors would have to be built again for every change
-        other.source = FloatScan(item_vectors)
+        other.source = other._plain_source()
         return other
 
     @property
@@ -208,7 +214,14 @@ class GraphRetriever:
         return self._open_source()
 
     def _open_source(self) -> CandidateSource:
-        return open_source(self.settings.seed_search, self._item_vectors)
+        kind = self.settings.seed_search
+        return open_source(kind, self._item_vectors) if kind else self._plain_source()
+
+    def _plain_source(self) -> CandidateSource:
+        """Return a source that needs no index but the graph."""
+        if self.n_items > self.settings.proxy_scan_below:
+            return DotWalk(self.graph, self._item_vectors, self._marks, self._tables)
+        return FloatScan(self._item_vectors)
 
     def _score_all(
         self, scoring: Scoring, plan: Plan, returnable: Returnable

@@ -81,12 +81,12 @@ class Scoring:
             size: D, that of the item vectors.
 
         Raises:
-            ContractError: The proxy has a wrong shape, or a NaN or infinity.
+            ContractError: They have a wrong shape, or a NaN or infinity.
         """
         if not isinstance(self._scorer, ProxyScorer):
             return None
         with self._timed("seed"):
-            proxy = np.asarray(self._scorer.proxy(self._state), np.float32)
+            proxy = np.ascontiguousarray(self._scorer.proxy(self._state), np.float32)
         expected = (self.n_queries, size)
         if proxy.shape != expected or not np.isfinite(proxy).all():
             raise ContractError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vizsla.contracts.tables import TableDtype
+
 __all__ = ["BuildSettings", "SearchSettings"]
 
 
@@ -18,6 +20,7 @@ class BuildSettings(BaseModel):
         kmeans_iterations: Lloyd steps that place the entry items.
         n_threads: Threads of the build. More than one is faster and makes the graph
             depend on scheduling: two builds are then equally good, not equal.
+        table_dtype: How the bundle's item tables are stored; None leaves them as they are.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +30,7 @@ class BuildSettings(BaseModel):
     n_entry_points: int | None = Field(default=None, ge=1)
     kmeans_iterations: int = Field(default=10, ge=1, le=1000)
     n_threads: int = Field(default=1, ge=1)
+    table_dtype: TableDtype | None = None
 
 
 class SearchSettings(BaseModel):
@@ -44,6 +48,9 @@ class SearchSettings(BaseModel):
             best and stops. For a bundle on which ``vizsla bench retrieval`` finds that cheaper.
         keep_percent: Share of the unvisited neighbours that each round scores, those with the best
             guess by the scorer's proxy; 100 scores all and needs no proxy.
+        proxy_scan_below: Catalogues of at most so many items are multiplied with the proxy as a
+            whole; larger ones are walked under it, which finds nearly all of the same seeds, unless
+            the query has a filter or an item is not alive.
         entry_points_with_proxy: 1 scores the entry set too when there are proxy seeds.
         exhaustive_below: ``auto`` scores everything when at most this many items may be
             returned.
@@ -64,6 +71,7 @@ class SearchSettings(BaseModel):
     seed_search: int = Field(default=0, ge=0, le=2)
     auto_rescores: int = Field(default=0, ge=0)
     keep_percent: int = Field(default=100, ge=1, le=100)
+    proxy_scan_below: int = Field(default=200_000, ge=0)
     entry_points_with_proxy: int = Field(default=0, ge=0, le=1)
     exhaustive_below: int = Field(default=8000, ge=0)
     chunk_items: int = Field(default=8192, ge=1)

@@ -14,14 +14,14 @@ class Workspace:
     """One mark per (query, item) cell, told apart by search with a rising number.
 
     A cell's *key* is ``query * N + item``.  A cell is visited in this search when its
-    stamp is at least the search's base, so beginning a search is one addition.  One
+    stamp is the search's own number, so beginning a search is one addition.  One
     workspace serves one thread.
 
     Example:
         >>> marks = Workspace()
         >>> marks.begin(8)
         >>> marks.claim(np.array([5, 2, 5])).tolist(), marks.claim(np.array([2, 7])).tolist()
-        ([2, 5], [7])
+        ([5, 2], [7])
         >>> marks.begin(8)
         >>> marks.claim(np.array([2])).tolist()
         [2]
@@ -31,34 +31,30 @@ class Workspace:
         self._stamps = np.zeros(0, np.int32)
         self._blocked = np.zeros(0, np.int32)
         self._base = 0
-        self._next_base = 1
 
     def begin(self, n_cells: int) -> None:
         """Start a search over ``n_cells`` cells: nothing is visited, nothing blocked."""
-        if n_cells > len(self._stamps) or self._next_base > _LARGEST_STAMP:
+        if n_cells > len(self._stamps) or self._base >= _LARGEST_STAMP:
             self._stamps = np.zeros(max(n_cells, len(self._stamps)), np.int32)
             self._blocked = np.zeros(0, np.int32)
-            self._next_base = 1
-        self._base = self._next_base
-        self._next_base += 1
+            self._base = 0
+        self._base += 1
 
     def claim(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Mark cells as visited and return those that were not, each once, in the order given.
+        """Mark cells as visited and return those that were not, each once, in the order given."""
+        from graph_index.kernels.compiled import claim
 
-        Duplicates are told apart without sorting: each unvisited occurrence writes its
-        own stamp, the last writer owns the cell, and only the owner stays.
-        """
-        keys = keys[self._stamps[keys] < self._base]
-        stamps = np.arange(self._base, self._base + len(keys), dtype=np.int32)
-        self._stamps[keys] = stamps
-        self._next_base = max(self._next_base, self._base + len(keys) + 1)
-        claimed: NDArray[np.int64] = keys[self._stamps[keys] == stamps]
+        claimed: NDArray[np.int64] = claim(self._stamps, keys, self._base)
         return claimed
 
     def is_unvisited(self, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which cells were not visited in this search."""
         unvisited: NDArray[np.bool_] = self._stamps[keys] < self._base
         return unvisited
+
+    def row(self, query: int, n_items: int) -> tuple[NDArray[np.int32], int]:
+        """Return one query's ``(N,)`` stamps and this search's number, for a kernel to mark."""
+        return self._stamps[query * n_items : (query + 1) * n_items], self._base
 
     def block(self, keys: NDArray[np.int64]) -> None:
         """Mark cells that may be visited and never returned."""

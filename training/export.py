@@ -96,6 +96,7 @@ def _parts(trained: Trained) -> BundleParts:
         metrics=_metrics(trained.gate),
         gate=trained.gate.checks,
         publishable=trained.gate.publishable,
+        tables=list(scorer.tables.arrays[1:]),
     )
 
 

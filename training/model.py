@@ -41,6 +41,10 @@ class ReadsItemFeatures(Protocol):
         """Take the items' codes: ``(N, F)``, and one ragged column per multi-valued one."""
 
 
+HUGE_ITEMS = 300_000
+"""Catalogues above this size whose items have columns count as huge: no log covers them."""
+
+
 def data_kinds(data: DatasetManifest) -> tuple[str, ...]:
     """Name what the data is like; recipes have variants by these names."""
     return (
@@ -48,6 +52,7 @@ def data_kinds(data: DatasetManifest) -> tuple[str, ...]:
         "many" if data.n_interactions > MANY_INTERACTIONS else "few",
         "large" if data.n_items > LARGE_ITEMS else "small",
         "many_users" if data.n_users > MANY_USERS else "few_users",
+        *(["huge"] if data.n_items > HUGE_ITEMS and data.item_features else []),
     )
 
 

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from training.data import EvalCases, Ragged, Split
+from vizsla.contracts.tables import tables_of
 from vizsla.errors import ContractError
-from vizsla.models.recommender.base import Matcher, SequenceBatch, UserState
+from vizsla.models.recommender.base import CompiledScore, Matcher, SequenceBatch, UserState
 from vizsla.models.recommender.context import pad_histories
 from vizsla.rng import numpy_generator
 
@@ -252,6 +253,26 @@ def _two_sided(matcher: Matcher) -> Callable[[UserState], NDArray[np.float32]]:
 
 def _deep(matcher: Matcher) -> Callable[[UserState], NDArray[np.float32]]:
     """Score as serving does: everything about an item in tables, a user folded once."""
+    fused = matcher.compiled() if matcher.all_item_vectors().device.type == "cpu" else None
+    return _deep_by_torch(matcher) if fused is None else _deep_compiled(matcher, fused)
+
+
+def _deep_compiled(
+    matcher: Matcher, fused: CompiledScore
+) -> Callable[[UserState], NDArray[np.float32]]:
+    tables = tables_of([_as_array(table) for table in matcher.item_tables()])
+    everything = np.arange(tables.n_items)
+    nobody_else = np.zeros(tables.n_items, np.int64)
+
+    def of_user(state: UserState, row: int) -> NDArray[np.float32]:
+        own = slice(row, row + 1)
+        alone = UserState(state.user[own], state.values[own], state.keys[own], state.mask[own])
+        return fused.score(fused.fold(alone), tables, nobody_else, everything)
+
+    return lambda state: np.stack([of_user(state, row) for row in range(len(state.user))])
+
+
+def _deep_by_torch(matcher: Matcher) -> Callable[[UserState], NDArray[np.float32]]:
     tables = matcher.item_tables()
     chunks = [
         tuple(table[start:stop] for table in tables)

@@ -15,6 +15,7 @@ from graph_index.scoring import Scoring
 from graph_index.settings import SearchSettings
 from vizsla.clock import Clock, SystemClock
 from vizsla.contracts.index import Query, Scorer, SearchOptions, SearchResult
+from vizsla.contracts.tables import ItemTables
 
 __all__ = ["ExhaustiveRetriever"]
 
@@ -50,6 +51,7 @@ class ExhaustiveRetriever:
         settings: SearchSettings | None = None,
         *,
         clock: Clock | None = None,
+        tables: ItemTables | None = None,
     ) -> ExhaustiveRetriever:
         """Open the backend, as every entry of ``BACKENDS`` can be opened; uses the alive mask."""
         return cls(item_vectors, settings, alive=graph.alive, clock=clock)

@@ -10,6 +10,7 @@ from graph_index.graph import Graph
 from graph_index.rivals import RescoringRetriever
 from graph_index.settings import SearchSettings
 from vizsla.clock import Clock
+from vizsla.contracts.tables import ItemTables
 
 __all__ = ["PopularityRetriever"]
 
@@ -22,6 +23,7 @@ class PopularityRetriever(RescoringRetriever):
         item_vectors: ``(N, D)`` float32.
         settings: Defaults of a search.
         clock: For deadlines and times.
+        tables: See ``GraphRetriever``; not read.
         n_interactions: ``(N,)`` int64 of each item; None where nothing is known: then the smaller
             item number goes first.
     """
@@ -33,11 +35,12 @@ class PopularityRetriever(RescoringRetriever):
         settings: SearchSettings | None = None,
         *,
         clock: Clock | None = None,
+        tables: ItemTables | None = None,
         n_interactions: NDArray[np.int64] | None = None,
     ) -> None:
         known = np.zeros(graph.n_items, np.int64) if n_interactions is None else n_interactions
         self._order = np.argsort(-known, kind="stable")
-        super().__init__(graph, item_vectors, settings, clock=clock)
+        super().__init__(graph, item_vectors, settings, clock=clock, tables=tables)
 
     def _open_source(self) -> CandidateSource:
         return FixedOrder(self._order)

@@ -19,11 +19,19 @@ from graph_index.live.compact import CompactItems, compact
 from graph_index.live.items import LiveItems
 from serving.adapters.item_log import apply_log, start_offset
 from serving.core.stages.features import encode_features
-from vizsla.bundles import Bundle, derive, vector_space
+from vizsla.bundles import (
+    TABLES_DIR,
+    Bundle,
+    derive,
+    narrowed_tables,
+    table_files,
+    vector_space,
+)
 from vizsla.clock import Clock
 from vizsla.contracts.bundle import ChangesRef, GoldenRequest
 from vizsla.contracts.events import EventLog
 from vizsla.contracts.index import IndexManifest, Query
+from vizsla.contracts.tables import ItemTables, TablesManifest
 from vizsla.files import sha256_file
 from vizsla.vocabulary import UNKNOWN, Vocabulary
 
@@ -81,6 +89,7 @@ def write_compacted(
     with TemporaryDirectory(prefix="vizsla-compact-") as name:
         folder = Path(name)
         facts = _write_files(bundle, items, folder)
+        tables = facts.pop("tables")
         index = _index_manifest(bundle, items, facts)
         storage.save(folder / "graph", items.graph, index)
         held = ChangesRef(
@@ -96,6 +105,7 @@ def write_compacted(
             parent_dir,
             files=files,
             index=index,
+            tables=tables,
             clock=clock,
             facts={**facts, "changes": held},
         )
@@ -118,16 +128,38 @@ def _write_files(bundle: Bundle, items: CompactItems, folder: Path) -> dict[str,
     np.save(folder / "item_vectors.npy", items.item_vectors, allow_pickle=False)
     pq.write_table(items_table(bundle.items, items), folder / "items.parquet")
     save_file(matcher_weights(matcher), folder / "weights.safetensors")
-    golden = _golden(bundle, TorchScorer(matcher), vocabulary)
+    scorer = TorchScorer(matcher)
+    golden = _golden(bundle, scorer, vocabulary)
     (folder / "golden.jsonl").write_text("".join(golden), encoding="utf-8")
     return {
         "n_items": len(vocabulary),
         "vocab_hash": vocabulary.content_hash,
         "vectors_hash": sha256_file(folder / "item_vectors.npy"),
+        "tables": _write_tables(bundle, scorer.tables, folder),
         "model": model.model_copy(
             update={"config": matcher.config.model_dump(mode="json", exclude_defaults=True)}
         ),
     }
+
+
+def _write_tables(bundle: Bundle, tables: ItemTables, folder: Path) -> TablesManifest | None:
+    """Write the tables of the new items as the bundle stores its own; None where it has none."""
+    own = bundle.manifest.tables
+    if own is None:
+        return None
+    manifest = TablesManifest(
+        dtype=own.dtype,
+        n_tables=len(tables.arrays),
+        weights_hash=sha256_file(folder / "weights.safetensors"),
+        vectors_hash=sha256_file(folder / "item_vectors.npy"),
+    )
+    for _ in narrowed_tables(tables, own.dtype, folder / TABLES_DIR):
+        pass
+    for path in (folder / TABLES_DIR).iterdir():
+        # float32 item vectors are in a file of their own
+        if path.relative_to(folder).as_posix() not in table_files(manifest):
+            path.unlink()
+    return manifest
 
 
 def _golden(bundle: Bundle, scorer: Any, vocabulary: Vocabulary) -> list[str]:

@@ -28,7 +28,8 @@ SURFACE = {
         "SearchWork StopReason UpdatableScorer"
     ),
     "vizsla.bundles": (
-        "LATEST_FILE Bundle BundleDiff BundleParts Change derive diff load locate vector_space write"
+        "LATEST_FILE TABLES_DIR Bundle BundleDiff BundleParts Change derive diff load locate "
+        "narrowed_tables read_tables table_files vector_space write"
     ),
     "vizsla.config": (
         "ENV_PREFIX LiveSettings Resolved SearchSettings ServingSettings Settings TelemetrySettings "

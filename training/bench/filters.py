@@ -25,7 +25,7 @@ from graph_index.attach import open_retriever
 from graph_index.attributes import AttributeStore
 from graph_index.nearest import medoids
 from training.bench.form import BenchFile, Row, Target
-from vizsla.bundles import Bundle, load
+from vizsla.bundles import Bundle, load, read_tables
 from vizsla.contracts.filters import Filter
 from vizsla.contracts.index import Mode, ProxyScorer, Query, Retriever, SearchOptions
 from vizsla.errors import UsageError
@@ -121,7 +121,7 @@ def filter_targets(rows: Sequence[Row]) -> Iterator[Target]:
 def filtered_catalogue(bundle: Bundle, queries: Sequence[Query], seed: int) -> Filtered:
     """Make attributes and score everything once: the right answer under any filter."""
     model = bundle.manifest.model
-    scorer = load_scorer(model.name, model.config, bundle.weights())
+    scorer = load_scorer(model.name, model.config, bundle.weights(), read_tables(bundle))
     vectors = np.asarray(bundle.item_vectors())
     n_categories = max(1, min(N_CATEGORIES, len(vectors) // 8))
     centres = medoids(vectors, n_categories, iterations=10, seed=seed)

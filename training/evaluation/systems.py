@@ -18,7 +18,7 @@ from training.evaluation.curve import CurveInputs, coverage_curve, n_steps
 from training.evaluation.results import MATCHER, CurvePoint, Kind, Work
 from training.evaluation.search import queries_of, search, two_sided_top_k, user_vectors
 from training.ranking import sample_cases, take_cases
-from vizsla.bundles import Bundle
+from vizsla.bundles import Bundle, read_tables
 from vizsla.cli_output import progress
 from vizsla.contracts.index import Mode, Query, Retriever, SearchOptions
 from vizsla.models.recommender.loading import load_scorer
@@ -90,7 +90,8 @@ class EvaluationRun:
     @cached_property
     def _scorer(self) -> TorchScorer:
         model = self._bundle.manifest.model
-        return load_scorer(model.name, model.config, self._bundle.weights())
+        weights, tables = self._bundle.weights(), read_tables(self._bundle)
+        return load_scorer(model.name, model.config, weights, tables)
 
     @cached_property
     def _retriever(self) -> Retriever:

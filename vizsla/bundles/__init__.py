@@ -6,12 +6,14 @@ graph, say), ``load`` refuses anything that is not exactly what was written.
 
 from vizsla.bundles.bundle import Bundle
 from vizsla.bundles.compare import BundleDiff, Change, diff
-from vizsla.bundles.layout import LATEST_FILE, vector_space
+from vizsla.bundles.layout import LATEST_FILE, TABLES_DIR, vector_space
 from vizsla.bundles.load import load, locate
+from vizsla.bundles.tables import narrowed_tables, read_tables, table_files
 from vizsla.bundles.write import BundleParts, derive, write
 
 __all__ = [
     "LATEST_FILE",
+    "TABLES_DIR",
     "Bundle",
     "BundleDiff",
     "BundleParts",
@@ -20,6 +22,9 @@ __all__ = [
     "diff",
     "load",
     "locate",
+    "narrowed_tables",
+    "read_tables",
+    "table_files",
     "vector_space",
     "write",
 ]

@@ -22,6 +22,7 @@ __all__ = [
     "MANIFEST_FILE",
     "MAX_MANIFEST_BYTES",
     "REQUIRED_FILES",
+    "TABLES_DIR",
     "VECTORS_FILE",
     "WEIGHTS_FILE",
     "canonical",
@@ -38,6 +39,7 @@ ITEMS_FILE = "items.parquet"
 VECTORS_FILE = "item_vectors.npy"
 GOLDEN_FILE = "golden.jsonl"
 GRAPH_DIR = "graph"
+TABLES_DIR = "tables"
 LATEST_FILE = "latest_bundle"
 REQUIRED_FILES = (WEIGHTS_FILE, ITEMS_FILE, VECTORS_FILE, GOLDEN_FILE)
 ITEM_COLUMNS = ("item_num", "item_id", "n_interactions")

@@ -19,12 +19,15 @@ from vizsla.bundles.layout import (
     MANIFEST_FILE,
     MAX_MANIFEST_BYTES,
     REQUIRED_FILES,
+    TABLES_DIR,
     VECTORS_FILE,
+    WEIGHTS_FILE,
     canonical,
     content_hash,
     is_safe_name,
     manifest_hash,
 )
+from vizsla.bundles.tables import read_tables, table_files
 from vizsla.contracts.bundle import FORMAT_VERSION, FileEntry, Manifest
 from vizsla.errors import CorruptArtifactError, IncompatibleArtifactError, NotFoundError
 from vizsla.files import sha256_file
@@ -187,6 +190,7 @@ def _check_contents(bundle: Bundle) -> None:
     bundle.weights()
     bundle.golden()
     _check_index(bundle)
+    _check_tables(bundle)
 
 
 def _check_index(bundle: Bundle) -> None:
@@ -201,6 +205,26 @@ def _check_index(bundle: Bundle) -> None:
     for field in ("n_items", "vocab_hash", "vectors_hash"):
         if getattr(manifest.index, field) != getattr(manifest, field):
             _mixed(bundle, GRAPH_DIR, f"the graph was built for another bundle ({field} differs)")
+
+
+def _check_tables(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    found = {name for name in manifest.files if name.startswith(f"{TABLES_DIR}/")}
+    if manifest.tables is None:
+        if found:
+            _mixed(bundle, min(found), "item tables that the manifest does not describe")
+        return
+    made_from = {
+        "weights_hash": manifest.files[WEIGHTS_FILE].sha256,
+        "vectors_hash": manifest.vectors_hash,
+    }
+    for field, own in made_from.items():
+        if getattr(manifest.tables, field) != own:
+            _mixed(bundle, TABLES_DIR, f"computed from another bundle ({field} differs)")
+    odd = found ^ set(table_files(manifest.tables))
+    if odd:
+        _mixed(bundle, min(odd), "the manifest's tables are others")
+    read_tables(bundle)
 
 
 def _corrupt(path: Path, why: str) -> NoReturn:

@@ -24,6 +24,7 @@ from vizsla.bundles.layout import (
     GRAPH_DIR,
     ITEMS_FILE,
     MANIFEST_FILE,
+    TABLES_DIR,
     VECTORS_FILE,
     WEIGHTS_FILE,
     canonical,
@@ -33,6 +34,7 @@ from vizsla.bundles.layout import (
     manifest_hash,
 )
 from vizsla.bundles.load import load
+from vizsla.bundles.tables import write_tables
 from vizsla.clock import Clock
 from vizsla.contracts.bundle import (
     DatasetRef,
@@ -43,6 +45,7 @@ from vizsla.contracts.bundle import (
     ModelRef,
 )
 from vizsla.contracts.index import IndexManifest
+from vizsla.contracts.tables import TablesManifest
 from vizsla.errors import ContractError
 from vizsla.files import atomic_directory, sha256_file
 from vizsla.vocabulary import Vocabulary
@@ -71,6 +74,7 @@ class BundleParts:
         metrics: Validation figures, finite.
         gate: The comparisons behind ``publishable``.
         publishable: Whether all of them were met.
+        tables: Float32 item tables beside the vectors, N rows each, as the weights make them.
     """
 
     model: ModelRef
@@ -86,6 +90,7 @@ class BundleParts:
     metrics: dict[str, float] = field(default_factory=dict)
     gate: list[GateCheck] = field(default_factory=list)
     publishable: bool = False
+    tables: list[NDArray[np.float32]] = field(default_factory=list)
 
 
 def write(parent: Path, parts: BundleParts, clock: Clock) -> Bundle:
@@ -102,7 +107,8 @@ def write(parent: Path, parts: BundleParts, clock: Clock) -> Bundle:
     with TemporaryDirectory(dir=parent, prefix=".bundle.") as name:
         staging = Path(name)
         _write_files(staging, parts)
-        files = {path.name: _entry(path) for path in staging.iterdir()}
+        written = [path for path in staging.rglob("*") if path.is_file()]
+        files = {path.relative_to(staging).as_posix(): _entry(path) for path in written}
         manifest = Manifest(
             created_at=_timestamp(clock),
             vizsla_version=__version__,
@@ -119,6 +125,7 @@ def write(parent: Path, parts: BundleParts, clock: Clock) -> Bundle:
             metrics=parts.metrics,
             gate=parts.gate,
             publishable=parts.publishable,
+            tables=_tables_manifest(parts, files),
             files=files,
         )
         return _publish(parent, staging, manifest)
@@ -132,6 +139,7 @@ def derive(
     index: IndexManifest | None,
     clock: Clock,
     facts: Mapping[str, object] | None = None,
+    tables: TablesManifest | None = None,
 ) -> Bundle:
     """Write a new bundle that differs from another in some files, and open it.
 
@@ -144,6 +152,8 @@ def derive(
         parent: The directory that the new bundle is written into.
         files: Path within the bundle to a file on disk: what is new or different.
         index: The manifest of the new bundle's graph, or None for none.
+        tables: The manifest of other tables, of which ``files`` has to bring all; None keeps the
+            bundle's own as long as weights and vectors stay.
         clock: For ``created_at``.
         facts: Fields of the manifest that are new, such as ``n_items`` and ``vocab_hash`` of
             other items.
@@ -151,6 +161,9 @@ def derive(
     kept = set(bundle.manifest.files) - set(files)
     if index != bundle.manifest.index:
         kept = {name for name in kept if not name.startswith(f"{GRAPH_DIR}/")}
+    kept_tables = None if {VECTORS_FILE, WEIGHTS_FILE} & set(files) else bundle.manifest.tables
+    if tables is not None or kept_tables is None:
+        kept = {name for name in kept if not name.startswith(f"{TABLES_DIR}/")}
     parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=parent, prefix=".bundle.") as name:
         staging = Path(name)
@@ -162,6 +175,7 @@ def derive(
         changes = {
             "files": entries,
             "index": index,
+            "tables": tables or kept_tables,
             "vectors_hash": entries[VECTORS_FILE].sha256,
             "created_at": _timestamp(clock),
             "vizsla_version": __version__,
@@ -188,11 +202,24 @@ def _check_parts(parts: BundleParts) -> None:
         raise ContractError(f"settings in a bundle must be plain JSON: {error}") from None
 
 
+def _tables_manifest(parts: BundleParts, files: Mapping[str, FileEntry]) -> TablesManifest | None:
+    if not parts.tables:
+        return None
+    return TablesManifest(
+        dtype="float32",
+        n_tables=1 + len(parts.tables),
+        weights_hash=files[WEIGHTS_FILE].sha256,
+        vectors_hash=files[VECTORS_FILE].sha256,
+    )
+
+
 def _write_files(folder: Path, parts: BundleParts) -> None:
     weights = {name: np.asarray(array, order="C") for name, array in parts.weights.items()}
     save_file(weights, folder / WEIGHTS_FILE)
     pq.write_table(parts.items, folder / ITEMS_FILE)
     np.save(folder / VECTORS_FILE, np.asarray(parts.item_vectors, order="C"), allow_pickle=False)
+    if parts.tables:
+        write_tables(folder / TABLES_DIR, parts.tables)
     lines = [request.model_dump_json() + "\n" for request in parts.golden]
     (folder / GOLDEN_FILE).write_text("".join(lines), encoding="utf-8")
 

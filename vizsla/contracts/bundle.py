@@ -6,6 +6,7 @@ A bundle is a directory named by its content hash::
     weights.safetensors  model tensors
     items.parquet        item_num, item_id, n_interactions, and the item's own columns
     item_vectors.npy     (N, D) float32, output of the item net
+    tables/              everything else that a score needs of each item, computed once
     golden.jsonl         requests with the exact answers they must get
     graph/               the index, once built (a new bundle with ``parent``)
 
@@ -19,6 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from vizsla.contracts.index import IndexManifest
+from vizsla.contracts.tables import TablesManifest
 
 __all__ = [
     "FORMAT_VERSION",
@@ -128,6 +130,7 @@ class Manifest(_Frozen):
         user_features: Column name to its values, code 1 first; code 0 is "unknown".
         metrics: Validation figures of the exported model.
         gate: The comparisons behind ``publishable``.
+        tables: What ``tables/`` was computed from, None where there is none.
         parent: Content hash of the bundle this one was derived from.
         changes: What of an event log is in it, None for nothing.
         files: Path within the bundle to its size and hash.
@@ -152,6 +155,7 @@ class Manifest(_Frozen):
     gate: list[GateCheck]
     publishable: bool
     index: IndexManifest | None = None
+    tables: TablesManifest | None = None
     parent: str | None = None
     changes: ChangesRef | None = None
     files: dict[str, FileEntry]

@@ -28,6 +28,7 @@ DATASETS = Registry(
         "amazon-beauty": "vizsla.datasets.sources.amazon_beauty:SOURCE",
         "bns-ml100k": "vizsla.datasets.sources.bns_ml100k:SOURCE",
         "synthetic": "vizsla.datasets.sources.synthetic:SOURCE",
+        "million": "vizsla.datasets.sources.million:SOURCE",
     },
 )
 

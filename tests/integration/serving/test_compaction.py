@@ -14,11 +14,13 @@ from typer.testing import CliRunner
 
 from graph_index.attach import build_index
 from graph_index.cli import app as index_cli
+from graph_index.settings import BuildSettings
 from serving.app import build_app
 from serving.cli import items as items_cli
-from vizsla.bundles import BundleParts, load, write
+from vizsla.bundles import BundleParts, load, read_tables, write
 from vizsla.clock import FakeClock
-from vizsla.contracts.bundle import DatasetRef, ModelRef
+from vizsla.contracts.bundle import DatasetRef, GoldenRequest, ModelRef
+from vizsla.contracts.index import Query
 from vizsla.errors import IncompatibleArtifactError, NotFoundError
 from vizsla.models.recommender.loading import build_matcher, load_scorer, matcher_weights
 
@@ -51,16 +53,29 @@ def trained_run(tmp_path_factory: Any) -> Path:
             }
         ),
         item_vectors=scorer.item_vectors.copy(),
-        golden=[],
+        golden=[_golden(scorer)],
         recipe="none",
         recipe_settings={},
         seed=0,
         dataset=DatasetRef(name="none", content_hash="0" * 64, split={}),
         publishable=True,
+        tables=list(scorer.tables.arrays[1:]),
     )
     bundle = build_index(write(folder / "bundles", parts, FakeClock(1.7e9)), folder / "bundles")
     (folder / "latest_bundle").write_text(f"bundles/{bundle.path.name}")
     return folder
+
+
+def _golden(scorer: Any) -> GoldenRequest:
+    """What the model itself says of a few items."""
+    items = np.array([3, 9, 27])
+    state = scorer.user_state([Query(np.array([1, 2]))])
+    scores = scorer.score(state, np.zeros(3, np.int64), items)
+    return GoldenRequest(
+        history=["i1", "i2"],
+        item_ids=[f"i{num}" for num in items],
+        scores=[float(score) for score in scores],
+    )
 
 
 @pytest.fixture
@@ -125,6 +140,29 @@ def test_the_new_bundle_answers_as_the_server_did(run: Path, running: Any, setti
     assert resumed[0].keys() - after[0].keys() == {"i11"}
     assert item["attributes"] == {"title": "New", "tag": "x"}
     assert CliRunner().invoke(index_cli, ["check", str(new.path)]).exit_code == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+def test_tables_are_stored_as_before_and_answer_the_same(
+    run: Path, running: Any, settings: Any, dtype: Any
+) -> None:
+    """Tables in fewer bytes are served, take changes, and are compacted in the same type."""
+    narrow = build_index(load(run), run / "bundles", BuildSettings(table_dtype=dtype))
+    (run / "latest_bundle").write_text(f"bundles/{narrow.path.name}")
+    with running(build_app(settings, run)) as client:
+        change(client)
+        before = answers(client)
+    CliRunner().invoke(items_cli, ["compact", str(run)], catch_exceptions=False)
+    new = load(run)
+    with running(build_app(settings, run)) as client:
+        after = answers(client)
+
+    tables = read_tables(new)
+    assert tables is not None
+    assert (tables.dtype, tables.n_items, len(tables.arrays)) == (dtype, N_ITEMS + 7, 3)
+    for one, other in zip(before, after, strict=True):
+        assert one.keys() == other.keys()
+        np.testing.assert_allclose([one[k] for k in one], [other[k] for k in one], atol=1e-4)
 
 
 def test_compacting_twice_holds_everything(run: Path, running: Any, settings: Any) -> None:

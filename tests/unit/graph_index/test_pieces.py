@@ -117,12 +117,12 @@ def test_marks_start_anew_before_numbers_run_out():
     marks.begin(4)
     marks.claim(np.arange(4))
     marks.block(np.array([1]))
-    marks._next_base = 2**30 + 1
+    marks._base = 2**30
     marks.begin(4)
 
     assert marks.is_blocked(np.arange(4)).tolist() == [False] * 4
     assert marks.claim(np.arange(4)).tolist() == [0, 1, 2, 3]
-    assert marks._next_base < 100
+    assert marks._base < 100
 
 
 def test_blocks_last_one_search():

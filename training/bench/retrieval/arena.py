@@ -23,7 +23,7 @@ from training.bench.retrieval.set_marks import SetMarksRetriever
 from training.data import EvalCases, Split
 from training.evaluation.search import queries_of
 from training.ranking import sample_cases, slice_rows
-from vizsla.bundles import Bundle
+from vizsla.bundles import Bundle, read_tables
 from vizsla.contracts.index import ProxyScorer, Query, Retriever, SearchOptions, SearchResult
 from vizsla.errors import UsageError
 from vizsla.models.recommender.loading import load_matcher, matcher_scorer
@@ -107,7 +107,7 @@ class Arena:
     @cached_property
     def torch_scorer(self) -> TorchScorer:
         """The bundle's scorer."""
-        return matcher_scorer(self.matcher)
+        return matcher_scorer(self.matcher, read_tables(self.bundle))
 
     def fits(self, system: System) -> bool:
         """Return whether a system makes sense here: components for rails, patience for the slow."""
@@ -157,4 +157,6 @@ class Arena:
         if backend == "popularity":
             counts = self.bundle.items.column("n_interactions").to_numpy()
             return opened(self.graph, self.vectors, settings, n_interactions=counts)
-        return opened.from_graph(self.graph, self.vectors, settings)
+        return opened.from_graph(
+            self.graph, self.vectors, settings, tables=read_tables(self.bundle)
+        )

@@ -112,8 +112,8 @@ class NoTables(TorchScorer):
     """The scorer without what is computed once: item side and user side anew in every call."""
 
     def __init__(self, matcher: Matcher) -> None:
-        super().__init__(matcher)
-        self._vectors = self._tables[0]
+        super().__init__(matcher, compiled=False)
+        self._vectors = torch.from_numpy(self.item_vectors.copy())
 
     @torch.inference_mode()
     def score(

@@ -15,16 +15,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from vizsla.contracts.tables import ItemTables
 from vizsla.errors import IncompatibleArtifactError
 from vizsla.models.recommender.layers import initialise
 
-__all__ = ["PADDING", "Matcher", "SequenceBatch", "UserState"]
+__all__ = ["PADDING", "CompiledScore", "Matcher", "SequenceBatch", "UserState"]
 
 PADDING = -1
 """Item number of an empty place in a sequence."""
@@ -63,6 +66,24 @@ class UserState:
     values: Tensor
     keys: Tensor
     mask: Tensor
+
+
+class CompiledScore(Protocol):
+    """A matcher's score of several users' candidates in one compiled call."""
+
+    def fold(self, state: UserState) -> Any:
+        """Fold all users of a state."""
+        ...
+
+    def score(
+        self,
+        users: Any,
+        tables: ItemTables,
+        query_of: NDArray[np.int64],
+        rows: NDArray[np.int64],
+    ) -> NDArray[np.float32]:
+        """Return what ``Matcher.folded_scores`` would; arguments as in ``Scorer.score``."""
+        ...
 
 
 class Matcher(nn.Module, ABC):
@@ -152,6 +173,10 @@ class Matcher(nn.Module, ABC):
     def folded_scores(self, folded: Any, tables: tuple[Tensor, ...]) -> Tensor:
         """Return ``(C,)`` scores of C rows gathered from ``item_tables``; equal to ``scores``."""
         return self.scores(folded, tables[0])[0]
+
+    def compiled(self) -> CompiledScore | None:
+        """Return a compiled form of the score, with the weights as they are now; None without one."""
+        return None
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw all initial weights from one generator."""

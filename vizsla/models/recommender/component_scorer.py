@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vizsla.contracts.tables import ItemTables
 from vizsla.models.recommender.mixture_of_logits import MixtureOfLogits
 from vizsla.models.recommender.scorer import ScorerState, TorchScorer
 
@@ -24,18 +25,20 @@ class MixtureScorer(TorchScorer):
     Args:
         matcher: A trained mixture.
         device: Where to score.
+        tables: See ``TorchScorer``.
     """
 
-    def __init__(self, matcher: MixtureOfLogits, device: str = "cpu") -> None:
-        super().__init__(matcher, device)
+    def __init__(
+        self, matcher: MixtureOfLogits, device: str = "cpu", *, tables: ItemTables | None = None
+    ) -> None:
+        super().__init__(matcher, device, tables=tables)
         with torch.inference_mode():
             self._scale = float(matcher.weight / matcher.log_temperature.exp())
-        self._components = np.ascontiguousarray(self._tables[1].cpu().numpy())
 
     @property
     def item_components(self) -> NDArray[np.float32]:
         """``(N, I, E)`` unit vectors."""
-        return self._components
+        return self.tables.rows(1, slice(None))
 
     def components(self, state: ScorerState) -> NDArray[np.float32]:
         """Return ``(B, I, E)``: the users' components times the mixture's weight."""

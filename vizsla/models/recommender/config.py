@@ -21,6 +21,8 @@ class NannConfig(BaseModel):
         user_feature_sizes: Number of values of each user column.
         ordered: Whether histories have an order.  If so, the context of a target is what
             came before it; if not, it is everything else (leave-one-out).
+        item_ids: Whether an item has an embedding of its own beside those of its columns.  False
+            for catalogues that no log covers: then all items are placed, seen or not.
         embedding_size: Size D of item and user vectors.
         max_history: Longest context, L; older items are forgotten.
         fixed_items: Item vectors come from a table in the weights instead of the item net, as
@@ -52,6 +54,7 @@ class NannConfig(BaseModel):
     item_multi_sizes: tuple[int, ...] = ()
     user_feature_sizes: tuple[int, ...] = ()
     ordered: bool = True
+    item_ids: bool = True
     embedding_size: Size = 64
     max_history: Size = 50
     fixed_items: bool = False
@@ -73,6 +76,8 @@ class NannConfig(BaseModel):
     def _consistent(self) -> NannConfig:
         if self.encoder == "transformer" and not self.ordered:
             raise ValueError("encoder 'transformer' needs ordered = true: it would see the target")
+        if not self.item_ids and not self.item_feature_sizes + self.item_multi_sizes:
+            raise ValueError("item_ids = false needs items with columns: all would be the same")
         if self.embedding_size % self.n_heads:
             raise ValueError("n_heads must divide embedding_size")
         return self

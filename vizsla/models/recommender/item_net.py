@@ -30,7 +30,7 @@ class ItemNet(nn.Module):
         super().__init__()
         n_values = sum(config.item_feature_sizes) + sum(config.item_multi_sizes)
         size = config.embedding_size
-        self.ids = nn.Embedding(config.n_items, size)
+        self.ids = nn.Embedding(config.n_items, size) if config.item_ids else None
         self.features = nn.Embedding(n_values + 1, size, padding_idx=0) if n_values else None
         self.residual = (
             mlp(size, config.item_hidden, size, zero=True) if config.item_hidden else None
@@ -45,22 +45,29 @@ class ItemNet(nn.Module):
             IncompatibleArtifactError: Not one row per item, or a code that has no embedding.
         """
         n_values = self.features.num_embeddings if self.features is not None else 1
-        if len(codes) != self.ids.num_embeddings or codes.max(initial=0) >= n_values:
+        n_items = len(self.codes)
+        if len(codes) != n_items or codes.max(initial=0) >= n_values:
             raise IncompatibleArtifactError(
                 f"item features {codes.shape} with codes up to {codes.max(initial=0)} do not fit "
-                f"{self.ids.num_embeddings} items and {n_values - 1} feature values"
+                f"{n_items} items and {n_values - 1} feature values"
             )
-        self.codes = torch.from_numpy(codes).to(self.ids.weight.device)
-        self.weights = torch.from_numpy(weights).to(self.ids.weight.device)
+        self.codes = torch.from_numpy(codes).to(self.codes.device)
+        self.weights = torch.from_numpy(weights).to(self.codes.device)
 
     def forward(self, item_nums: Tensor | None = None) -> Tensor:
         """Return ``(..., D)`` unit vectors of the given items, or ``(N, D)`` of all."""
-        x = self.ids.weight if item_nums is None else self.ids(item_nums)
-        if self.features is not None and self.codes.shape[1]:
-            x = x + self._feature_sum(item_nums)
+        x = self._sum(item_nums)
         if self.residual is not None:
             x = x + self.residual(x)
         return functional.normalize(x, dim=-1)
+
+    def _sum(self, item_nums: Tensor | None) -> Tensor:
+        """Return the embedding of the item itself, where it has one, plus those of its columns."""
+        described = self.features is not None and self.codes.shape[1] > 0
+        if self.ids is None:
+            return self._feature_sum(item_nums)
+        own = self.ids.weight if item_nums is None else self.ids(item_nums)
+        return own + self._feature_sum(item_nums) if described else own
 
     def _feature_sum(self, item_nums: Tensor | None) -> Tensor:
         assert self.features is not None

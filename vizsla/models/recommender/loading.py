@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from vizsla.contracts.tables import ItemTables
 from vizsla.errors import IncompatibleArtifactError
 from vizsla.models import MODELS
 from vizsla.models.recommender.base import Matcher
@@ -83,18 +84,21 @@ def load_matcher(
 
 
 def load_scorer(
-    name: str, config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]]
+    name: str,
+    config: Mapping[str, Any],
+    weights: Mapping[str, NDArray[Any]],
+    tables: ItemTables | None = None,
 ) -> TorchScorer:
-    """Build the scorer of a bundle.
+    """Build the scorer of a bundle; ``tables`` are the bundle's own, None computes them.
 
     Raises:
         IncompatibleArtifactError: Configuration or weights are not of this model.
     """
-    return matcher_scorer(load_matcher(name, config, weights))
+    return matcher_scorer(load_matcher(name, config, weights), tables)
 
 
-def matcher_scorer(matcher: Matcher) -> TorchScorer:
-    """Return the scorer that offers all that a trained matcher has."""
+def matcher_scorer(matcher: Matcher, tables: ItemTables | None = None) -> TorchScorer:
+    """Return the scorer that offers all that a trained matcher has; tables as in ``load_scorer``."""
     if isinstance(matcher, MixtureOfLogits):
-        return MixtureScorer(matcher)
-    return TorchScorer(matcher)
+        return MixtureScorer(matcher, tables=tables)
+    return TorchScorer(matcher, tables=tables)

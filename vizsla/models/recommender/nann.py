@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from vizsla.models.recommender.attention import Match, TargetAttention
-from vizsla.models.recommender.base import SequenceBatch, UserState
+from vizsla.models.recommender.base import CompiledScore, SequenceBatch, UserState
 from vizsla.models.recommender.config import NannConfig
 from vizsla.models.recommender.context import context_mask, distances
+from vizsla.models.recommender.fused import FusedNann
 from vizsla.models.recommender.score_net import ScoreNet
 from vizsla.models.recommender.two_sided import TwoSided
 
@@ -86,6 +87,10 @@ class Nann(TwoSided):
         first = torch.addmm(item_part + user_part, vectors, product)
         match = self._match(queries, vectors, keys, values, mask)
         return self._with_deep(vectors @ proxy, first, vectors, match)
+
+    def compiled(self) -> CompiledScore | None:
+        """Return the compiled score; a subclass with another match has to bring its own."""
+        return FusedNann(self) if type(self)._match is Nann._match else None
 
     def _with_deep(self, two_sided: Tensor, first: Tensor, vectors: Tensor, match: Match) -> Tensor:
         """Return the two-sided scores plus the deep branch's."""

@@ -6,6 +6,7 @@ Shapes: **B** queries, **C** candidates, **D** vector size, **L** history, **N**
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vizsla.contracts.index import Query
-from vizsla.models.recommender.base import Matcher, SequenceBatch, UserState
+from vizsla.contracts.tables import GrowingTables, ItemTables, TableDtype, tables_of
+from vizsla.models.recommender.base import CompiledScore, Matcher, SequenceBatch, UserState
 from vizsla.models.recommender.context import pad_histories
 from vizsla.models.recommender.gradients import score_gradient
 
@@ -34,23 +36,25 @@ class ScorerState:
 
     Attributes:
         state: The matcher's own state of B users.
-        folded: What ``Matcher.fold`` made of each.
+        folded: What the compiled score made of all of them, or ``Matcher.fold`` of each.
     """
 
     state: UserState
-    folded: tuple[Any, ...]
+    folded: Any
 
 
 class TorchScorer:
     """Score items without gradients, with everything computed once that can be.
 
-    Tables of all items are made on construction; a later change of the matcher's
-    weights is not seen.  Implements ``ProxyScorer`` and
-    ``UpdatableScorer`` of ``vizsla.contracts.index``.
+    A later change of the matcher's weights is not seen.  Where the matcher has a compiled
+    score and the device is the processor, that one is used; it gives the same scores.
+    Implements ``ProxyScorer`` and ``UpdatableScorer`` of ``vizsla.contracts.index``.
 
     Args:
         matcher: A trained matcher; put into evaluation mode.
         device: Where to score.
+        tables: What ``Matcher.item_tables`` gives, as a bundle stores it; None computes it.
+        compiled: False scores with torch alone.
 
     Example:
         >>> from vizsla.models.recommender.nann import Nann, NannConfig
@@ -60,27 +64,37 @@ class TorchScorer:
         (2,)
     """
 
-    def __init__(self, matcher: Matcher, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        matcher: Matcher,
+        device: str = "cpu",
+        *,
+        tables: ItemTables | None = None,
+        compiled: bool = True,
+    ) -> None:
         self._matcher = matcher.eval().to(device)
         self._device = torch.device(device)
         with torch.inference_mode():
-            self._tables = tuple(table.contiguous() for table in matcher.item_tables())
-        self._room: tuple[Tensor, ...] = ()
+            self.tables = tables or tables_of([_to_numpy(t) for t in matcher.item_tables()])
+            fused = matcher.compiled() if compiled and self._device.type == "cpu" else None
+        self._fused: CompiledScore | None = fused
+        self._on_device = () if fused else self._resident()
+        self._room: _Room | None = None
 
     @property
     def n_items(self) -> int:
         """Number of items N."""
-        return len(self._tables[0])
+        return self.tables.n_items
 
     @property
     def item_vectors(self) -> NDArray[np.float32]:
         """``(N, D)`` float32 item vectors, as the graph is built from."""
-        return _to_numpy(self._tables[0])
+        return self.tables.rows(0, slice(None))
 
     @property
     def bytes_per_item(self) -> int:
         """Memory of one item's rows in all tables."""
-        return sum(table[0].numel() * table.element_size() for table in self._tables)
+        return self.tables.n_bytes // max(self.n_items, 1)
 
     @torch.inference_mode()
     def with_items(self, item_nums: NDArray[np.int64], vectors: NDArray[np.float32]) -> TorchScorer:
@@ -88,27 +102,39 @@ class TorchScorer:
 
         A matcher and tables with room for more are shared by all scorers made this way,
         so that a new item costs its own rows; they are made anew when the room is used up.
+        New rows are stored as the tables are, and so the compiled score reads them too.
         """
         nums = torch.from_numpy(item_nums).to(self._device)
-        rows = self._matcher.tables_of(torch.from_numpy(vectors.copy()).to(self._device))
+        given = torch.from_numpy(vectors.copy()).to(self._device)
         n_items = max(self.n_items, int(item_nums.max(initial=-1)) + 1)
         other = copy.copy(self)
-        if not self._room or n_items > len(self._room[0]):
-            other._make_room(n_items)
-        for table, row in zip(other._room, rows, strict=True):
-            table[nums] = row
+        room = self._room
+        if room is None or n_items > room.n_rows:
+            room = other._make_room(n_items)
+        room.vectors[nums] = given
+        room.rows.put(item_nums, [_to_numpy(rows) for rows in self._matcher.tables_of(given)])
         other._matcher.forget_items(nums)
-        other._tables = tuple(table[:n_items] for table in other._room)
+        other.tables = room.rows.first(n_items)
+        other._on_device = () if self._fused else other._resident()
         return other
 
-    def _make_room(self, n_items: int) -> None:
-        n_more = n_items + n_items // 8 + SPARE_ROWS - self.n_items
-        self._room = tuple(
-            torch.cat([table, table.new_zeros(n_more, *table.shape[1:])]) for table in self._tables
-        )
-        known_as = torch.full((len(self._room[0]),), -1, device=self._device)
+    def _make_room(self, n_items: int) -> _Room:
+        """Copy everything into more room; the bundle's own tables are mapped read-only."""
+        n_rows = n_items + n_items // 8 + SPARE_ROWS
+        rows = GrowingTables(self.tables, n_rows)
+        vectors = self._exact_vectors(rows, n_rows)
+        known_as = torch.full((n_rows,), -1, device=self._device)
         known_as[: self.n_items] = torch.arange(self.n_items, device=self._device)
-        self._matcher = self._matcher.with_fixed_items(self._room[0], known_as)
+        self._matcher = self._matcher.with_fixed_items(vectors, known_as)
+        self._room = _Room(rows, vectors)
+        return self._room
+
+    def _exact_vectors(self, rows: GrowingTables, n_rows: int) -> Tensor:
+        """Return ``(R, D)`` vectors for histories, which are not folded from rounded tables."""
+        if self.tables.dtype == "float32" and self._device.type == "cpu":
+            return torch.from_numpy(rows.arrays[0])
+        known = self._matcher.item_vectors()[: self.n_items]
+        return torch.cat([known, known.new_zeros(n_rows - self.n_items, known.shape[1])])
 
     @torch.inference_mode()
     def user_state(self, queries: Sequence[Query]) -> ScorerState:
@@ -117,6 +143,8 @@ class TorchScorer:
         batch = pad_histories(histories, self._matcher.max_history)
         batch = SequenceBatch(batch.item_nums.to(self._device), self._user_features(queries))
         state = self._matcher.final_states(batch)
+        if self._fused is not None:
+            return ScorerState(state, self._fused.fold(state))
         folded = tuple(self._matcher.fold(state, row) for row in range(len(queries)))
         return ScorerState(state, folded)
 
@@ -130,8 +158,8 @@ class TorchScorer:
         self, state: ScorerState, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Score a ragged batch of candidates; see ``Scorer.score``."""
-        if len(state.folded) == 1:
-            return _to_numpy(self._slice(state.folded[0], item_nums))
+        if self._fused is not None:
+            return self._fused.score(state.folded, self.tables, query_of, item_nums)
         bounds = np.searchsorted(query_of, np.arange(len(state.folded) + 1))
         scores = np.empty(len(item_nums), np.float32)
         for row, folded in enumerate(state.folded):
@@ -144,12 +172,20 @@ class TorchScorer:
         self, state: ScorerState, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Return ``(C, D)`` derivatives of the scores by the item vectors; see ``GradientScorer``."""
-        made = np.empty((len(item_nums), self._tables[0].shape[1]), np.float32)
+        made = np.empty((len(item_nums), self.tables.arrays[0].shape[1]), np.float32)
         for row in np.unique(query_of):
             mine = np.flatnonzero(query_of == row)
-            vectors = self._tables[0][torch.from_numpy(item_nums[mine]).to(self._device)]
+            vectors = torch.from_numpy(self.tables.rows(0, item_nums[mine])).to(self._device)
             made[mine] = _to_numpy(score_gradient(self._matcher, state.state, int(row), vectors))
         return made
+
+    def _resident(self) -> tuple[Tensor, ...]:
+        """Return the tables as tensors: float32 ones on the processor share the tables' memory."""
+        with warnings.catch_warnings():
+            # torch cannot mark a tensor read-only, and warns; nothing here writes
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+            tensors = [_tensor(table, self.tables.dtype) for table in self.tables.arrays]
+        return tuple(tensor.to(self._device) for tensor in tensors)
 
     def _slice(self, folded: Any, item_nums: NDArray[np.int64]) -> Tensor:
         rows = torch.from_numpy(item_nums).to(self._device)
@@ -157,8 +193,15 @@ class TorchScorer:
         return torch.cat([self._scores_of(folded, rows[a : a + CHUNK]) for a in starts])
 
     def _scores_of(self, folded: Any, rows: Tensor) -> Tensor:
-        tables = tuple(table.index_select(0, rows) for table in self._tables)
+        tables = tuple(self._rows(number, rows) for number in range(len(self._on_device)))
         return self._matcher.folded_scores(folded, tables)
+
+    def _rows(self, number: int, rows: Tensor) -> Tensor:
+        found = self._on_device[number].index_select(0, rows).float()
+        if self.tables.dtype != "int8":
+            return found
+        scales = torch.from_numpy(self.tables.scales[number][rows.cpu().numpy()]).to(self._device)
+        return found * scales.view(-1, *[1] * (found.dim() - 1))
 
     def _user_features(self, queries: Sequence[Query]) -> Tensor | None:
         n_features = self._matcher.n_user_features
@@ -167,6 +210,24 @@ class TorchScorer:
         unknown = np.zeros(n_features, np.int64)
         rows = [unknown if q.user_features is None else q.user_features for q in queries]
         return torch.from_numpy(np.stack(rows)).to(self._device)
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What scorers made by ``with_items`` share: tables, and the exact ``(R, D)`` item vectors."""
+
+    rows: GrowingTables
+    vectors: Tensor
+
+    @property
+    def n_rows(self) -> int:
+        """Number of items that fit."""
+        return len(self.vectors)
+
+
+def _tensor(table: NDArray[Any], dtype: TableDtype) -> Tensor:
+    tensor = torch.from_numpy(table)
+    return tensor.view(torch.bfloat16) if dtype == "bfloat16" else tensor
 
 
 def _to_numpy(tensor: Tensor) -> NDArray[np.float32]:

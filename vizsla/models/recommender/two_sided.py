@@ -84,9 +84,10 @@ class TwoSided(Matcher):
 
     @torch.no_grad()
     def set_item_embeddings(self, embeddings: NDArray[np.float32]) -> None:
-        """Start from given ``(N, D)`` item embeddings, e.g. a truncated SVD."""
+        """Start from given ``(N, D)`` item embeddings, e.g. a truncated SVD, where items have any."""
         assert isinstance(self.items, ItemNet)
-        self.items.ids.weight.copy_(torch.from_numpy(embeddings))
+        if self.items.ids is not None:
+            self.items.ids.weight.copy_(torch.from_numpy(embeddings))
 
     @torch.no_grad()
     def with_fixed_items(self, vectors: Tensor, known_as: Tensor) -> TwoSided:
@@ -97,6 +98,7 @@ class TwoSided(Matcher):
             update={
                 "n_items": len(vectors),
                 "fixed_items": True,
+                "item_ids": True,
                 "item_feature_sizes": (),
                 "item_multi_sizes": (),
             }

@@ -40,7 +40,7 @@ def test_the_derivative_is_that_of_the_score(name):
 
     assert isinstance(scorer, GradientScorer)
     for slope, query, item in zip(slopes, query_of, items, strict=True):
-        vector = torch.from_numpy(scorer.item_vectors[item])
+        vector = torch.from_numpy(scorer.item_vectors[item].copy())
         step = 3e-3 * slope / slope.norm()
         pair = torch.stack([vector + step, vector - step])
         own = Matcher.fold(made, state.state, int(query))

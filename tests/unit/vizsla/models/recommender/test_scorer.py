@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from vizsla.contracts.index import ProxyScorer, Query
+from vizsla.contracts.tables import tables_of
 from vizsla.errors import IncompatibleArtifactError, UnknownNameError
 from vizsla.models import MODELS
 from vizsla.models.recommender.base import SequenceBatch
@@ -68,6 +69,53 @@ def test_scores_equal_the_plain_forward(matcher):
 
     for row, history in enumerate(HISTORIES):
         np.testing.assert_allclose(scores[row], plain_scores(matcher, history), atol=1e-5)
+
+
+def test_compiled_scores_equal_those_of_torch(matcher):
+    """Whatever is compiled gives what the matcher's own folded scores give."""
+    compiled, plain = TorchScorer(matcher), TorchScorer(matcher, compiled=False)
+
+    np.testing.assert_allclose(
+        compiled.score(compiled.user_state(queries()), *all_pairs(3)),
+        plain.score(plain.user_state(queries()), *all_pairs(3)),
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize(("dtype", "error"), [("bfloat16", 0.1), ("int8", 0.3)])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_narrow_tables_give_nearly_the_same_scores(matcher, dtype, error, compiled):
+    """Compiled or not, a type's own rounding is all that changes."""
+    exact = TorchScorer(matcher)
+    tables = tables_of(exact.tables.arrays, dtype)
+    scorer = TorchScorer(matcher, tables=tables, compiled=compiled)
+    scores = scorer.score(scorer.user_state(queries()), *all_pairs(3))
+    expected = exact.score(exact.user_state(queries()), *all_pairs(3))
+
+    assert np.abs(scores - expected).max() < error * np.abs(expected).max()
+    np.testing.assert_allclose(
+        scores,
+        TorchScorer(matcher, tables=tables, compiled=not compiled).score(
+            TorchScorer(matcher, compiled=not compiled).user_state(queries()), *all_pairs(3)
+        ),
+        atol=1e-4,
+    )
+
+
+def test_items_may_be_their_columns_alone(name):
+    """Without ids, items with equal columns are equal, and the weights have no row per item."""
+    matcher = build_matcher(name, CONFIG | {"item_ids": False, "context": "tied"})
+    matcher.reset_parameters(torch_generator(0, "init"))
+    matcher.set_item_features(np.arange(40)[:, None] % 4)
+    vectors = matcher.all_item_vectors()
+
+    torch.testing.assert_close(vectors[1], vectors[5])
+    assert all(len(weight) != 40 for weight in matcher.parameters() if weight.dim())
+
+
+def test_ids_are_needed_where_there_are_no_columns():
+    with pytest.raises(IncompatibleArtifactError, match="item_ids"):
+        build_matcher("nann", {"n_items": 3, "item_ids": False})
 
 
 def test_scores_do_not_depend_on_the_batch(matcher):

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from vizsla.contracts.index import Query, UpdatableScorer
+from vizsla.contracts.tables import tables_of
 from vizsla.models.recommender.config import NannConfig
 from vizsla.models.recommender.loading import build_matcher, load_scorer, matcher_weights
 from vizsla.models.recommender.mixture_of_logits import MixtureConfig
@@ -75,6 +76,53 @@ def test_a_matcher_over_a_table_is_stored_and_loaded_like_any_other(name):
     np.testing.assert_allclose(
         _all_scores(loaded, [0, 1])[:3], _all_scores(TorchScorer(matcher), [4, 1])[rows], atol=1e-5
     )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+def test_added_items_are_stored_as_the_tables_are_and_score_the_same_compiled(dtype):
+    """Compiled and plain scores agree for old and new items, and the mapped tables stay as they were."""
+    matcher = build_matcher("nann", UPDATED["nann"].model_dump())
+    generator = torch.Generator().manual_seed(0)
+    matcher.reset_parameters(generator)
+    with torch.no_grad():
+        for parameter in matcher.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(std=0.3, generator=generator)
+        exact = [table.numpy() for table in matcher.item_tables()]
+    tables = tables_of(exact, dtype)
+    before = [array.copy() for array in tables.arrays]
+    vectors = functional.normalize(torch.randn(4, 8, generator=generator)).numpy()
+    grown = []
+    for compiled in (True, False):
+        scorer = TorchScorer(matcher, tables=tables, compiled=compiled)
+        scorer = scorer.with_items(np.array([20, 21]), vectors[:2])
+        grown.append(scorer.with_items(np.array([22, 7]), vectors[2:]))
+    with torch.inference_mode():
+        rows = [table.numpy() for table in matcher.tables_of(torch.from_numpy(vectors))]
+    stored = tables_of(rows, dtype)
+
+    assert (grown[0].tables.dtype, grown[0].n_items) == (dtype, 23)
+    for history in ([3, 4], [20, 3, 22, 7]):
+        np.testing.assert_allclose(*(_all_scores(one, history) for one in grown), atol=2e-5)
+    for number in range(3):
+        found = grown[0].tables.rows(number, np.array([20, 21, 22, 7]))
+        np.testing.assert_allclose(found, stored.rows(number, slice(None)), atol=1e-6)
+        np.testing.assert_array_equal(tables.arrays[number], before[number])
+
+
+def test_items_without_an_embedding_of_their_own_can_grow():
+    """A matcher that knows items by their columns alone goes on over a table."""
+    config = {"n_items": 20, "embedding_size": 8, "item_ids": False, "item_feature_sizes": [5]}
+    matcher = build_matcher("nann", config)
+    matcher.reset_parameters(torch.Generator().manual_seed(0))
+    matcher.set_item_features(np.arange(20)[:, None] % 5 + 1)
+    scorer = TorchScorer(matcher)
+    grown = scorer.with_items(np.array([20]), scorer.item_vectors[[3]])
+    fixed = matcher.with_fixed_items(matcher.all_item_vectors(), torch.arange(20))
+    loaded = load_scorer("nann", fixed.config.model_dump(mode="json"), matcher_weights(fixed))
+
+    np.testing.assert_allclose(_all_scores(grown, [1, 20])[20], _all_scores(grown, [1, 3])[3])
+    np.testing.assert_allclose(_all_scores(loaded, [1, 2]), _all_scores(scorer, [1, 2]), atol=1e-5)
 
 
 def _all_scores(scorer, history):
