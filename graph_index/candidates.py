@@ -7,6 +7,7 @@ Shapes: **B** queries, **D** vector size, **N** items.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 import faiss
@@ -99,7 +100,7 @@ class FloatScan:
         return kept
 
 
-class _FaissSource:
+class _FaissSource(ABC):
     """Asks a faiss index, one query at a time, with a selector where something is hidden."""
 
     index: Any
@@ -136,11 +137,13 @@ class _FaissSource:
         """Return the ``(1, D)`` query as the index wants it."""
         return user
 
+    @abstractmethod
     def _parameters(self, selector: Any, effort: int) -> Any:
-        raise NotImplementedError
+        """Return what faiss searches with."""
 
+    @abstractmethod
     def _n_products(self) -> int:
-        raise NotImplementedError
+        """Return how many dot products were counted so far."""
 
 
 class Int8Scan(_FaissSource):

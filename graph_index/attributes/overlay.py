@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graph_index.attributes.store import AttributeStore
+from graph_index.attributes.store import AttributeStore, content
 from vizsla.contracts.filters import AttributeKind, Filter
 from vizsla.vocabulary import Vocabulary
 
@@ -58,7 +58,7 @@ class OverlaidAttributes:
         Raises:
             InvalidRequestError: An attribute is unknown, or an operator or value does not fit it.
         """
-        key = "\n".join(one.model_dump_json(exclude_none=True) for one in filters)
+        key = content(filters)
         found = self._kept.get(key)
         if found is not None:
             return found

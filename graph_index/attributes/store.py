@@ -17,7 +17,7 @@ from vizsla.contracts.filters import AttributeKind, Filter, filter_problems
 from vizsla.errors import InvalidRequestError
 from vizsla.vocabulary import Vocabulary
 
-__all__ = ["AttributeStore"]
+__all__ = ["AttributeStore", "content"]
 
 _ID = "item_id"
 _NOT_ATTRIBUTES = frozenset({"item_num"})
@@ -81,8 +81,7 @@ class AttributeStore:
         Raises:
             InvalidRequestError: An attribute is unknown, or an operator or value does not fit it.
         """
-        text = "\n".join(one.model_dump_json(exclude_none=True) for one in filters)
-        return self._kept(text, lambda: self._checked(filters))
+        return self._kept(content(filters), lambda: self._checked(filters))
 
     def _checked(self, filters: Sequence[Filter]) -> Bitmap:
         problems = tuple(filter_problems(filters, self.kinds))
@@ -104,7 +103,7 @@ class AttributeStore:
 
     def _one(self, one: Filter) -> Bitmap:
         """Compile one filter; requests that differ share what they have in common."""
-        return self._kept(one.model_dump_json(exclude_none=True), lambda: self._compile(one))
+        return self._kept(content([one]), lambda: self._compile(one))
 
     def _compile(self, one: Filter) -> Bitmap:
         match one.group:
@@ -144,6 +143,11 @@ class AttributeStore:
         if column is None:
             column = self._columns.setdefault(name, open_column(self._items.column(name)))
         return column
+
+
+def content(filters: Sequence[Filter]) -> str:
+    """Return a text that is the same for equal filters and for no others."""
+    return "\n".join(one.model_dump_json(exclude_none=True) for one in filters)
 
 
 def _holds(

@@ -123,11 +123,9 @@ def _summary(dataset: str, arm: str, at: str, runs: list[Row], rows: Sequence[Ro
     row["best_over_epochs"] = max(_mean_curve(runs))
     for rival, column in RIVALS.items():
         other = _by_seed(_runs(rows, dataset, rival), at)
-        if ARMS[rival].engine == "baseline":
-            own, other = other, own
+        pair = (other, own) if ARMS[rival].engine == "baseline" else (own, other)
         certain = "baseline" in (ARMS[arm].engine, ARMS[rival].engine)
-        row[column] = None if arm == rival else p_value(own, other, certain=certain)
-        own = _by_seed(runs, at)
+        row[column] = None if arm == rival else p_value(*pair, certain=certain)
     return row
 
 
@@ -198,7 +196,6 @@ def bns_targets(summary: Sequence[Row], rows: Sequence[Row] = ()) -> list[Target
         found = figures.get((dataset, arm, at))
         return None if found is None else found.get(name)
 
-    minus = _difference
     n20, p5 = "ndcg_at_20", "precision_at_5"
     ease = value("ease", n20)
     stronger = stronger_backbone(rows)
@@ -209,7 +206,7 @@ def bns_targets(summary: Sequence[Row], rows: Sequence[Row] = ()) -> list[Target
         Target.of("ml-100k: released BNS, last epoch, P@5", value("bns", p5), ">=", 0.405),
         Target.of(
             "ml-100k: released BNS minus DNS(5), last epoch, NDCG@20",
-            minus(value("bns", n20), value("dns-5", n20)),
+            _difference(value("bns", n20), value("dns-5", n20)),
             ">",
             0.0,
         ),
@@ -221,19 +218,19 @@ def bns_targets(summary: Sequence[Row], rows: Sequence[Row] = ()) -> list[Target
                 0.01,
             )
             for arm in ("rns", "dns-5", "bns")
-            for gap in [minus(value(arm, n20), value(f"reference-{arm}", n20))]
+            for gap in [_difference(value(arm, n20), value(f"reference-{arm}", n20))]
         ),
         Target.of("ml-100k: oracle prior, NDCG@20", value("oracle-5", n20), ">=", 0.5),
         Target.of("ml-100k: oracle prior, TNR", value("oracle-5", "tnr"), ">=", 0.999),
         Target.of(
             "ml-100k: TNR of uniform minus BNS",
-            minus(value("rns", "tnr"), value("bns", "tnr")),
+            _difference(value("rns", "tnr"), value("bns", "tnr")),
             ">",
             0,
         ),
         Target.of(
             "ml-100k: TNR of BNS minus DNS(5)",
-            minus(value("bns", "tnr"), value("dns-5", "tnr")),
+            _difference(value("bns", "tnr"), value("dns-5", "tnr")),
             ">",
             0,
         ),
@@ -250,7 +247,7 @@ def bns_targets(summary: Sequence[Row], rows: Sequence[Row] = ()) -> list[Target
             Target.of(
                 f"ml-100k: calibrated prior on the backbone chosen on validation minus EASE, {at} "
                 "epoch, NDCG@20",
-                minus(value(stronger, n20, at) if stronger else None, ease),
+                _difference(value(stronger, n20, at) if stronger else None, ease),
                 ">",
                 0.0,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ import typer
 
 from training.bench import filters as filters_bench, spine as spine_bench
 from training.bench.form import BenchFile, conclude, new_result
+from training.cli.bench_options import Fresh, Strict, ToFile
 from training.cli.bench_retrieval import retrieval
 from training.cli.bench_training import named_paths, training
 from training.evaluate import RIVALS, EvaluateSettings
@@ -20,9 +22,6 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Make the figures that are promised, with their targets.")
 
-ToFile = Annotated[Path, typer.Option("--json", help="Result file; an unfinished one goes on.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit non-zero if a target is missed.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Begin again even if the file has rows.")]
 Seed = Annotated[int, typer.Option(help="Of samples, bootstrap and index.")]
 Preset = Annotated[
     Literal["full", "quick"], typer.Option(help="quick: few queries, to see that it works.")
@@ -54,11 +53,8 @@ def spine(
 ) -> None:
     """Compare trained bundles with every rival, and their walks with exhaustive scoring, on test."""
     origin, bundles = provenance(seed), named_paths("--bundle", bundle)
-    hashes = {
-        name: load(path, verify=False).manifest.content_hash for name, path in bundles.items()
-    }
     settings = _evaluation(preset, seed, max_queries, RIVALS)
-    kept = {"bundles": hashes, "max_queries": settings.max_queries}
+    kept = {"bundles": _hashes(bundles), "max_queries": settings.max_queries}
     file = BenchFile(json, new_result("spine", preset, origin, kept), fresh=fresh)
     targets = spine_bench.run_spine(bundles, file, settings, load_settings().home, origin)
     columns = spine_bench.COLUMNS
@@ -78,11 +74,8 @@ def filters(
 ) -> None:
     """Compare filtered walks with exhaustive scoring, from 90 % allowed down to 0.1 %."""
     origin, bundles = provenance(seed), named_paths("--bundle", bundle)
-    hashes = {
-        name: load(path, verify=False).manifest.content_hash for name, path in bundles.items()
-    }
     n_queries = FILTER_QUERIES[preset]
-    kept = {"bundles": hashes, "n_queries": n_queries}
+    kept = {"bundles": _hashes(bundles), "n_queries": n_queries}
     file = BenchFile(json, new_result("filters", preset, origin, kept), fresh=fresh)
     targets = filters_bench.run_filters(bundles, file, n_queries, seed)
     columns = filters_bench.COLUMNS
@@ -91,6 +84,10 @@ def filters(
 
 app.command()(training)
 app.command()(retrieval)
+
+
+def _hashes(bundles: Mapping[str, Path]) -> dict[str, str]:
+    return {name: load(path, verify=False).manifest.content_hash for name, path in bundles.items()}
 
 
 def _evaluation(

@@ -11,6 +11,7 @@ from training.bench.form import BenchFile, Row, conclude, new_result
 from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.presets import PRESETS
 from training.bench.retrieval.run import COLUMNS, run_retrieval, shown
+from training.cli.bench_options import Fresh, Strict, ToFile
 from training.evaluate import open_split
 from training.provenance import provenance
 from vizsla.bundles import load
@@ -22,7 +23,7 @@ __all__ = ["retrieval"]
 
 
 def retrieval(
-    json: Annotated[Path, typer.Option("--json", help="Result file; an unfinished one goes on.")],
+    json: ToFile,
     preset: Annotated[str, typer.Option(help=f"Sizes and targets: {', '.join(PRESETS)}.")],
     bundle: Annotated[
         Path | None,
@@ -37,12 +38,8 @@ def retrieval(
         ),
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of the samples of queries.")] = 0,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit non-zero if a target is missed.")
-    ] = False,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin again even if the file has rows.")
-    ] = False,
+    strict: Strict = False,
+    fresh: Fresh = False,
 ) -> None:
     """Compare the walk with rescoring, greedy search and controls under one bundle's scorer.
 

@@ -11,6 +11,7 @@ import typer
 
 from training.bench.form import BenchFile, conclude, new_result
 from training.bench.training import PRESETS, Preset, TrainingPlan
+from training.cli.bench_options import Fresh, Strict, ToFile
 from training.provenance import provenance
 from training.recipe import parse_assignments
 from vizsla.config import load_settings
@@ -20,7 +21,7 @@ __all__ = ["named_paths", "training"]
 
 
 def training(
-    json: Annotated[Path, typer.Option("--json", help="Result file; an unfinished one goes on.")],
+    json: ToFile,
     preset: Annotated[str, typer.Option(help=f"What to compare: {', '.join(PRESETS)}.")],
     run: Annotated[
         list[str] | None,
@@ -57,12 +58,8 @@ def training(
         ),
     ] = 10.0,
     seed: Annotated[int, typer.Option(help="First of the seeds.")] = 0,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit non-zero if a target is missed.")
-    ] = False,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin again even if the file has rows.")
-    ] = False,
+    strict: Strict = False,
+    fresh: Fresh = False,
 ) -> None:
     """Compare ways to train, over seeds: samplers, negatives, the adversarial task, speed.
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from vizsla.contracts.features import SideFeature
 from vizsla.datasets.base import DatasetSource, Tables
+from vizsla.datasets.sources.synthetic import numbered_ids
 from vizsla.rng import numpy_generator
 
 __all__ = ["SOURCE", "MillionOptions", "generate"]
@@ -132,8 +133,8 @@ def _interactions(options: MillionOptions, catalogue: _Catalogue) -> pl.DataFram
     step = np.arange(len(user)) - starts[user]
     return pl.DataFrame(
         {
-            "user_id": _ids("u", user),
-            "item_id": _ids("i", item),
+            "user_id": numbered_ids("u", user),
+            "item_id": numbered_ids("i", item),
             "event_timestamp": (START_S + joined[user] + STEP_S * step).astype(np.float64),
             "event_type": pl.Series(["click"]).new_from_index(0, len(user)),
         }
@@ -181,13 +182,9 @@ def _offered(
 
 
 def _items(options: MillionOptions, catalogue: _Catalogue) -> pl.DataFrame:
-    columns = {name: _ids(name[0], codes) for name, codes in catalogue.codes.items()}
+    columns = {name: numbered_ids(name[0], codes) for name, codes in catalogue.codes.items()}
     num = np.arange(options.items)
-    return pl.DataFrame({"item_id": _ids("i", num), **columns, "price": catalogue.price})
-
-
-def _ids(prefix: str, nums: NDArray[np.int64]) -> pl.Series:
-    return pl.select(pl.format(prefix + "{}", pl.Series(nums))).to_series()
+    return pl.DataFrame({"item_id": numbered_ids("i", num), **columns, "price": catalogue.price})
 
 
 def _with_defaults(_folder: Path) -> Tables:

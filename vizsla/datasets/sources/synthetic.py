@@ -19,7 +19,7 @@ from vizsla.datasets.base import DatasetSource, Tables
 from vizsla.errors import UsageError
 from vizsla.rng import numpy_generator
 
-__all__ = ["SOURCE", "SyntheticOptions", "generate"]
+__all__ = ["SOURCE", "SyntheticOptions", "generate", "numbered_ids"]
 
 START_S = 1_700_000_000
 STEP_S = 600
@@ -86,8 +86,8 @@ def _interactions(options: SyntheticOptions, home: NDArray[np.int64]) -> pl.Data
     joined = rng.integers(0, 30 * 86_400, size=options.users)
     return pl.DataFrame(
         {
-            "user_id": _ids("u", user),
-            "item_id": _ids("i", item),
+            "user_id": numbered_ids("u", user),
+            "item_id": numbered_ids("i", item),
             "event_timestamp": (START_S + joined[user] + STEP_S * step).astype(np.float64),
             "event_type": pl.Series(["click"]).new_from_index(0, options.interactions),
         }
@@ -123,12 +123,12 @@ def _items(options: SyntheticOptions) -> pl.DataFrame:
     price = np.round(np.exp(rng.normal(2 + 0.1 * (num % options.clusters), 0.5)), 2)
     return pl.DataFrame(
         {
-            "item_id": _ids("i", num),
-            "title": _ids("Item ", num),
-            "category": _ids("c", told),
+            "item_id": numbered_ids("i", num),
+            "title": numbered_ids("Item ", num),
+            "category": numbered_ids("c", told),
             "price": price,
-            "tag_a": _ids("t", tags[:, 0]),
-            "tag_b": _ids("t", tags[:, 1]),
+            "tag_a": numbered_ids("t", tags[:, 0]),
+            "tag_b": numbered_ids("t", tags[:, 1]),
         }
     ).select(
         "item_id", "title", "category", "price", pl.concat_list("tag_a", "tag_b").alias("tags")
@@ -140,8 +140,8 @@ def _users(options: SyntheticOptions, home: NDArray[np.int64]) -> pl.DataFrame:
     segment = _noisy(rng, home % N_SEGMENTS, N_SEGMENTS)
     return pl.DataFrame(
         {
-            "user_id": _ids("u", np.arange(options.users)),
-            "segment": _ids("s", segment),
+            "user_id": numbered_ids("u", np.arange(options.users)),
+            "segment": numbered_ids("s", segment),
             "age": rng.integers(16, 80, size=options.users),
         }
     )
@@ -152,7 +152,8 @@ def _noisy(rng: np.random.Generator, values: NDArray[np.int64], n_values: int) -
     return np.where(wrong, rng.integers(n_values, size=len(values)), values)
 
 
-def _ids(prefix: str, nums: NDArray[np.int64]) -> pl.Series:
+def numbered_ids(prefix: str, nums: NDArray[np.int64]) -> pl.Series:
+    """Return identifiers: the prefix and the number, such as ``i42``."""
     return pl.select(pl.format(prefix + "{}", pl.Series(nums))).to_series()
 
 
