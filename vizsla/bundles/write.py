@@ -122,6 +122,7 @@ def write(parent: Path, parts: BundleParts, clock: Clock) -> Bundle:
             vocab_hash=Vocabulary(parts.items.column("item_id").to_pylist()).content_hash,
             vectors_hash=files[VECTORS_FILE].sha256,
             user_features=parts.user_features,
+            user_columns=list(parts.user_features),
             metrics=parts.metrics,
             gate=parts.gate,
             publishable=parts.publishable,

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vizsla.contracts.index import IndexManifest
 from vizsla.contracts.tables import TablesManifest
@@ -128,6 +128,7 @@ class Manifest(_Frozen):
         vocab_hash: ``Vocabulary.content_hash`` of the items in row order.
         vectors_hash: SHA-256 of ``item_vectors.npy``.
         user_features: Column name to its values, code 1 first; code 0 is "unknown".
+        user_columns: The names in the order in which the model reads them.
         metrics: Validation figures of the exported model.
         gate: The comparisons behind ``publishable``.
         tables: What ``tables/`` was computed from, None where there is none.
@@ -151,6 +152,7 @@ class Manifest(_Frozen):
     vocab_hash: str
     vectors_hash: str
     user_features: dict[str, list[str]] = Field(default_factory=dict)
+    user_columns: list[str] = Field(default_factory=list)
     metrics: dict[str, float]
     gate: list[GateCheck]
     publishable: bool
@@ -159,3 +161,12 @@ class Manifest(_Frozen):
     parent: str | None = None
     changes: ChangesRef | None = None
     files: dict[str, FileEntry]
+
+    @model_validator(mode="after")
+    def _in_the_models_order(self) -> Manifest:
+        """A manifest is written with sorted keys; the model reads columns by their place."""
+        if self.user_columns and set(self.user_columns) != self.user_features.keys():
+            raise ValueError("user_columns does not name the columns of user_features")
+        for name in self.user_columns:
+            self.user_features[name] = self.user_features.pop(name)
+        return self

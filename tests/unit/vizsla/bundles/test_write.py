@@ -265,3 +265,13 @@ def test_derive_refuses_a_file_name_that_leads_outside(tmp_path, graph_file):
 
     with pytest.raises(ContractError, match="not allowed"):
         derive(bundle, tmp_path, files={"../x": graph_file}, index=None, clock=FakeClock())
+
+
+def test_user_columns_keep_the_order_in_which_the_model_reads_them(tmp_path):
+    """Also in the bundle that is derived from it: a manifest on disk has sorted keys."""
+    features = {"sex": ["F", "M"], "age": ["[-inf, 30)", "[30, inf)"]}
+    bundle = write(tmp_path, replace(tiny_parts(), user_features=features), FakeClock(1.0))
+    again = derive(bundle, tmp_path, files={}, index=None, clock=FakeClock(2.0))
+
+    assert list(bundle.manifest.user_features) == ["sex", "age"]
+    assert list(load(again.path).manifest.user_features.items()) == list(features.items())
