@@ -138,6 +138,7 @@ class EncodedFeatures:
         names: Column names, in order of the single-valued codes.
         values: Column name to its values; value ``i`` has code ``i + 1``.
         codes: ``(R, F)`` int64 codes of the single-valued columns.
+        numeric: Those of ``names`` whose values are buckets of numbers.
         multi_names: Names of the multi-valued columns.
         multi: One ``Ragged`` of codes per multi-valued column.
     """
@@ -145,6 +146,7 @@ class EncodedFeatures:
     names: tuple[str, ...]
     values: dict[str, list[str]]
     codes: NDArray[np.int64]
+    numeric: frozenset[str] = frozenset()
     multi_names: tuple[str, ...] = ()
     multi: tuple[Ragged, ...] = ()
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from training.data import EncodedFeatures, EvalCases, Ragged, Split
 from training.gate import GateReport
+from training.model import ReadsItemFeatures
 from training.recipe import Recipe
 from vizsla.bundles import LATEST_FILE, Bundle, BundleParts, write
 from vizsla.bundles.layout import ITEM_COLUMNS
 from vizsla.clock import Clock, SystemClock
-from vizsla.contracts.bundle import DatasetRef, GoldenRequest, ModelRef
+from vizsla.contracts.bundle import DatasetRef, GoldenRequest, ItemColumn, ModelRef
 from vizsla.contracts.index import Query
 from vizsla.files import atomic_path, write_text
 from vizsla.models.recommender.base import Matcher
@@ -93,6 +94,7 @@ def _parts(trained: Trained) -> BundleParts:
         seed=trained.seed,
         dataset=DatasetRef(name=split.name, content_hash=split.content_hash, split=split.spec),
         user_features=_feature_values(split.user_features),
+        item_net=_item_net(trained),
         metrics=_metrics(trained.gate),
         gate=trained.gate.checks,
         publishable=trained.gate.publishable,
@@ -102,6 +104,21 @@ def _parts(trained: Trained) -> BundleParts:
 
 def _feature_values(features: EncodedFeatures | None) -> dict[str, list[str]]:
     return {} if features is None else {name: features.values[name] for name in features.names}
+
+
+def _item_net(trained: Trained) -> list[ItemColumn]:
+    """Return what a new item needs for a vector; nothing where the model reads no item columns."""
+    features = trained.split.item_features
+    if features is None or not isinstance(trained.matcher, ReadsItemFeatures):
+        return []
+    roles = {
+        name: "numeric" if name in features.numeric else "categorical" for name in features.names
+    }
+    roles |= dict.fromkeys(features.multi_names, "multi_valued")
+    return [
+        ItemColumn.model_validate({"name": name, "role": role, "values": features.values[name]})
+        for name, role in roles.items()
+    ]
 
 
 def _metrics(gate: GateReport) -> dict[str, float]:

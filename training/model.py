@@ -21,7 +21,7 @@ from vizsla.models.recommender.base import Matcher
 from vizsla.models.recommender.loading import build_matcher
 from vizsla.rng import numpy_generator, torch_generator
 
-__all__ = ["check_recipe", "data_kinds", "model_config", "new_matcher"]
+__all__ = ["ReadsItemFeatures", "check_recipe", "data_kinds", "model_config", "new_matcher"]
 
 MANY_INTERACTIONS = 300_000
 """Logs above this size count as many."""

@@ -15,12 +15,15 @@ from graph_index.graph import Graph
 from graph_index.live.graph import GraphSnapshot, LiveGraph
 from graph_index.live.vocabulary import LiveVocabulary
 from vizsla.contracts.events import ItemChange
+from vizsla.contracts.placing import ItemPlacer
 from vizsla.vocabulary import UNKNOWN, Vocabulary
 
 __all__ = ["Applied", "ItemsSnapshot", "LiveItems", "mean_vector"]
 
 EVENTS_REMEMBERED = 1 << 16
 """Window within which an event that is delivered again is known."""
+
+_ROUNDING = 1e-4
 
 _log = logging.getLogger("vizsla.index")
 
@@ -77,6 +80,7 @@ class LiveItems:
         item_vectors: ``(N, D)`` float32.
         vector_space: Hash of the weights that the vectors belong to.
         offset: Changes below it are in the bundle already.
+        item_net: Places items by their columns; None where the model reads none.
     """
 
     def __init__(
@@ -87,9 +91,11 @@ class LiveItems:
         *,
         vector_space: str,
         offset: int = 0,
+        item_net: ItemPlacer | None = None,
     ) -> None:
         self.live = LiveGraph(graph, item_vectors)
         self.vector_space = vector_space
+        self.item_net = item_net
         self._vocabulary = LiveVocabulary(vocabulary)
         self._attributes: dict[int, _Row] = {}
         self._offset = offset
@@ -175,6 +181,21 @@ class LiveItems:
         num = self._vocabulary.num(item_id)
         return None if num == UNKNOWN else self.live.vector(num)
 
+    def vector_by_columns(
+        self, item_id: str, attributes: Mapping[str, Any]
+    ) -> NDArray[np.float32] | None:
+        """Return where the item net places an item; None where it knows nothing of it.
+
+        An item that lies there already, but for rounding, keeps its vector to the bit.
+        """
+        if self.item_net is None:
+            return None
+        made = self.item_net.vector(self._vocabulary.base.num(item_id), attributes)
+        now = self.vector_of(item_id)
+        if made is None or now is None or not np.allclose(made, now, atol=_ROUNDING):
+            return made
+        return now
+
     def _is_new(self, event_id: str) -> bool:
         if event_id in self._seen:
             return False
@@ -243,8 +264,8 @@ class LiveItems:
             return vector if vector.shape == (n_values,) and np.isfinite(vector).all() else None
         if change.similar_items is not None:
             return mean_vector(self, change.similar_items)
-        if change.vector is not None:
-            return None
+        if change.vector is not None:  # made for other weights
+            return self.vector_by_columns(change.item_id, change.attributes or {})
         return self.vector_of(change.item_id)
 
     def _is_where_it_was(self, item_id: str, vector: NDArray[np.float32]) -> bool:

@@ -12,6 +12,7 @@ from graph_index.attach import open_retriever
 from graph_index.attributes import AttributeStore
 from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
+from serving.adapters.item_net import item_net_of
 from serving.core.protocols import Engine
 from serving.core.stages.features import encode_features
 from vizsla.bundles import Bundle, load, read_tables
@@ -67,13 +68,15 @@ def open_engine(path: Path, search: SearchSettings, load_scorer: ScorerLoader) -
     bundle = load(path)
     retriever = open_retriever(bundle)
     alive = retriever.graph.alive if isinstance(retriever, GraphRetriever) else None
+    scorer = _scorer(bundle, load_scorer)
     engine = Engine(
         manifest=bundle.manifest,
         catalogue=BundleCatalogue(bundle, alive),
-        scorer=_scorer(bundle, load_scorer),
+        scorer=scorer,
         retriever=retriever,
         attributes=_attributes(bundle),
         search=_options(search),
+        item_net=item_net_of(bundle, scorer),
         notices=_notices(bundle),
     )
     replay_golden(engine, bundle)

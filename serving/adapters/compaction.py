@@ -18,12 +18,14 @@ from graph_index.check import graph_report
 from graph_index.live.compact import CompactItems, compact
 from graph_index.live.items import LiveItems
 from serving.adapters.item_log import apply_log, start_offset
+from serving.adapters.item_net import item_net_of
 from serving.core.stages.features import encode_features
 from vizsla.bundles import (
     TABLES_DIR,
     Bundle,
     derive,
     narrowed_tables,
+    read_tables,
     table_files,
     vector_space,
 )
@@ -31,6 +33,7 @@ from vizsla.clock import Clock
 from vizsla.contracts.bundle import ChangesRef, GoldenRequest
 from vizsla.contracts.events import EventLog
 from vizsla.contracts.index import IndexManifest, Query
+from vizsla.contracts.placing import ItemPlacer
 from vizsla.contracts.tables import ItemTables, TablesManifest
 from vizsla.files import sha256_file
 from vizsla.vocabulary import UNKNOWN, Vocabulary
@@ -60,11 +63,23 @@ def compact_bundle(
         bundle.item_vectors(),
         vector_space=vector_space(bundle.manifest),
         offset=start,
+        item_net=_item_net(bundle),
     )
     for _ in apply_log(items, log):
         pass
     compacted = write_compacted(bundle, compact(items), log.log_id, parent_dir, clock)
     return compacted, items.offset - start
+
+
+def _item_net(bundle: Bundle) -> ItemPlacer | None:
+    """Return what the bundle's server would place items with."""
+    if not bundle.item_net():
+        return None
+    from vizsla.models.recommender.loading import load_scorer
+
+    model = bundle.manifest.model
+    scorer = load_scorer(model.name, model.config, bundle.weights(), read_tables(bundle))
+    return item_net_of(bundle, scorer)
 
 
 def write_compacted(

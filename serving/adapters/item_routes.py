@@ -79,7 +79,7 @@ def _check_id(item_id: str) -> None:
 
 def _put(served: Served, item_id: str, put: ItemPut) -> Resolve:
     def resolve(items: LiveItems) -> ItemChange:
-        return put_change(item_id, put, items, served.base_vocabulary, served.clock.now_s())
+        return put_change(item_id, put, items, served.base_catalogue, served.clock.now_s())
 
     return resolve
 

@@ -150,6 +150,7 @@ class LiveEngine:
                 retriever.item_vectors,
                 vector_space=vector_space(manifest),
                 offset=start_offset(manifest, self._log, self._log_file),
+                item_net=self._engine.item_net,
             )
         return self._items
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph_index.live.items import LiveItems, mean_vector
+from serving.core.protocols import Catalogue
 from vizsla.contracts.api import ItemPut
 from vizsla.contracts.events import ItemChange
 from vizsla.errors import FieldProblem, InvalidRequestError, NotFoundError
-from vizsla.vocabulary import UNKNOWN, Vocabulary
+from vizsla.vocabulary import UNKNOWN
 
 __all__ = ["put_change", "remove_change"]
 
@@ -19,7 +22,7 @@ _LENGTH_RATIO = 2.0
 
 
 def put_change(
-    item_id: str, put: ItemPut, items: LiveItems, base: Vocabulary, now_s: float
+    item_id: str, put: ItemPut, items: LiveItems, base: Catalogue, now_s: float
 ) -> ItemChange:
     """Complete a change, so that its record alone says what the item is to be.
 
@@ -27,7 +30,7 @@ def put_change(
         item_id: Whose change.
         put: As it was sent.
         items: The catalogue now.
-        base: Identifiers of the bundle.
+        base: Items of the bundle.
         now_s: Unix seconds.
 
     Raises:
@@ -35,7 +38,7 @@ def put_change(
     """
     vector = _vector(put, items)
     if vector is None:
-        vector = _vector_now(item_id, items, base)
+        vector = _vector_now(item_id, put, items, base)
     given = put.attributes
     return ItemChange(
         event_id=put.event_id or secrets.token_hex(16),
@@ -89,22 +92,68 @@ def _fitting(vector: NDArray[np.float64], items: LiveItems) -> NDArray[np.float3
     return vector.astype(np.float32)
 
 
-def _vector_now(item_id: str, items: LiveItems, base: Vocabulary) -> NDArray[np.float32] | None:
+def _vector_now(
+    item_id: str, put: ItemPut, items: LiveItems, base: Catalogue
+) -> NDArray[np.float32] | None:
     """Return the vector that the record must hold: None where the bundle itself has it."""
     num = items.num(item_id)
     if num == UNKNOWN:
+        return _vector_of_new(item_id, put.attributes, items)
+    moved = None if put.attributes is None else _moved(item_id, put.attributes, items, base)
+    if moved is not None:
+        return moved
+    return None if num == base.vocabulary.num(item_id) else items.vector_of(item_id)
+
+
+def _vector_of_new(
+    item_id: str, attributes: Mapping[str, Any] | None, items: LiveItems
+) -> NDArray[np.float32]:
+    """Ask the item net, which places what it was trained to read.
+
+    Raises:
+        InvalidRequestError: It reads no columns, or knows none of these.
+    """
+    if items.item_net is None:
         raise _refused("/vector", "a new item needs vector or similar_items")
-    return None if num == base.num(item_id) else items.vector_of(item_id)
+    found = items.vector_by_columns(item_id, attributes or {})
+    if found is None:
+        names = ", ".join(items.item_net.names)
+        raise _refused(
+            "/attributes",
+            f"a new item needs a value that the item net knows (it reads {names}), "
+            "or vector or similar_items",
+        )
+    return found
 
 
-def _attributes_now(item_id: str, items: LiveItems, base: Vocabulary) -> dict[str, object] | None:
+def _moved(
+    item_id: str, attributes: Mapping[str, Any], items: LiveItems, base: Catalogue
+) -> NDArray[np.float32] | None:
+    """Return where changed columns place an item that its columns had placed; None: it stays.
+
+    An item that lies elsewhere was placed by ``vector`` or ``similar_items``, which goes on.
+    """
+    net, now = items.item_net, items.vector_of(item_id)
+    before = _attributes_now(item_id, items, base)
+    if before is None:
+        before = base.attributes(base.vocabulary.num(item_id))
+    if net is None or now is None or net.reads_same(before, attributes):
+        return None
+    placed = items.vector_by_columns(item_id, before)
+    if placed is None or not np.array_equal(placed, now):
+        return None
+    return items.vector_by_columns(item_id, attributes)
+
+
+def _attributes_now(item_id: str, items: LiveItems, base: Catalogue) -> dict[str, object] | None:
+    """Return what changes say of an item, None where the bundle's own columns hold."""
     num = items.num(item_id)
     if num == UNKNOWN:
         return {}
     known = items.attributes_at(num)
     if known is not None:
         return dict(known)
-    return None if item_id in base else {}
+    return None if item_id in base.vocabulary else {}
 
 
 def _refused(pointer: str, detail: str) -> InvalidRequestError:

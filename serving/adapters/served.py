@@ -14,12 +14,11 @@ from serving.core.deadline import DeadlinePolicy
 from serving.core.lifecycle import Lifecycle
 from serving.core.limits import Limits
 from serving.core.pipeline import RECOMMEND, RETRIEVE, Pipeline, build_pipeline
-from serving.core.protocols import Engine, UserHistories
+from serving.core.protocols import Catalogue, Engine, UserHistories
 from vizsla.clock import Clock
 from vizsla.config import LiveSettings, ServingSettings
 from vizsla.contracts.events import EventLog
 from vizsla.telemetry.metrics import Metrics
-from vizsla.vocabulary import Vocabulary
 
 __all__ = ["Current", "Served", "server_timing"]
 
@@ -57,7 +56,7 @@ class Served:
         live_settings: Section ``live`` of the settings.
         changes: Changes of items are taken here, beside the searches.
         live: Keeps ``current`` up to date with the item log.
-        base_vocabulary: Item identifiers of the bundle itself.
+        base_catalogue: Items of the bundle itself.
     """
 
     settings: ServingSettings
@@ -68,7 +67,7 @@ class Served:
     live_settings: LiveSettings = field(default_factory=LiveSettings)
     changes: ThreadPoolExecutor = field(init=False)
     live: LiveEngine = field(init=False)
-    base_vocabulary: Vocabulary = field(init=False)
+    base_catalogue: Catalogue = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     admission: Admission = field(init=False)
@@ -81,7 +80,7 @@ class Served:
         self.admission = Admission(settings.max_in_flight)
         self.deadlines = DeadlinePolicy(settings.default_deadline_ms, settings.max_deadline_ms)
         self.changes = ThreadPoolExecutor(1, thread_name_prefix="changes")
-        self.base_vocabulary = self.current.engine.catalogue.vocabulary
+        self.base_catalogue = self.current.engine.catalogue
         self.limits = Limits(settings.max_k, settings.max_batch, settings.max_history)
 
     def open_live(self, log_file: Path, open_log: Callable[[Path], EventLog]) -> None:

@@ -14,6 +14,7 @@ from vizsla.contracts.api import BundleInfo, Notice
 from vizsla.contracts.bundle import Manifest
 from vizsla.contracts.filters import AttributeKind, Filter
 from vizsla.contracts.index import Query, Retriever, Scorer, SearchOptions
+from vizsla.contracts.placing import ItemPlacer
 from vizsla.vocabulary import Vocabulary
 
 __all__ = ["Attributes", "Catalogue", "Engine", "Ranker", "UserHistories", "UserRow"]
@@ -98,6 +99,7 @@ class Engine:
         retriever: What searches under it.
         search: The bounds of every search: beam, rounds, deep scores.
         attributes: What filters are about.
+        item_net: Places new items by their columns; None where the model reads none.
         notices: Warnings that every answer of this bundle carries.
         ranker: None where the bundle has none.
     """
@@ -108,6 +110,7 @@ class Engine:
     retriever: Retriever
     attributes: Attributes
     search: SearchOptions = field(default_factory=SearchOptions)
+    item_net: ItemPlacer | None = None
     notices: tuple[Notice, ...] = ()
     ranker: Ranker | None = None
 

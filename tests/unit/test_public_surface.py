@@ -17,7 +17,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 SURFACE = {
     "vizsla.contracts.bundle": (
-        "FORMAT_VERSION ChangesRef DatasetRef FileEntry GateCheck GoldenRequest Manifest ModelRef"
+        "FORMAT_VERSION ChangesRef DatasetRef FileEntry GateCheck GoldenRequest ItemColumn Manifest "
+        "ModelRef"
     ),
     "vizsla.contracts.events": (
         "ITEMS_TOPIC MAX_READ SCHEMA_VERSION EventLog EventRecord ItemChange LoggedRecord"
@@ -27,6 +28,7 @@ SURFACE = {
         "ComponentScorer GradientScorer IndexManifest Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "
         "SearchWork StopReason UpdatableScorer"
     ),
+    "vizsla.contracts.placing": "ColumnScorer ItemPlacer",
     "vizsla.bundles": (
         "LATEST_FILE TABLES_DIR Bundle BundleDiff BundleParts Change derive diff load locate "
         "narrowed_tables read_tables table_files vector_space write"

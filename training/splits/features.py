@@ -17,7 +17,7 @@ from training.data import EncodedFeatures, Ragged
 from vizsla.contracts.features import SideFeature
 from vizsla.vocabulary import Vocabulary
 
-__all__ = ["N_BUCKETS", "bucket_labels", "bucket_of", "columns_of", "encode_features"]
+__all__ = ["N_BUCKETS", "bucket_labels", "columns_of", "encode_features"]
 
 N_BUCKETS = 16
 """Most buckets of a numeric column; fewer where values repeat."""
@@ -52,6 +52,7 @@ def encode_features(
         names=tuple(encoded),
         values={name: values for name, (values, _) in (encoded | bags).items()},
         codes=_columns([codes for _, codes in encoded.values()], len(rows)),
+        numeric=frozenset(f.name for f in singles if f.role == "numeric"),
         multi_names=tuple(multis),
         multi=tuple(bag for _, bag in bags.values()),
     )
@@ -109,19 +110,3 @@ def bucket_labels(cuts: NDArray[np.float64]) -> list[str]:
     edges = [float("-inf"), *cuts.tolist(), float("inf")]
     names = [str(edge).removesuffix(".0") for edge in edges]
     return [f"[{low}, {high})" for low, high in pairwise(names)]
-
-
-def bucket_of(labels: Sequence[str], value: float) -> int:
-    """Return the code of a number under bucket labels: what training did, repeated later.
-
-    Returns:
-        Code from 1, or 0 (unknown) for NaN or where there are no buckets.
-
-    Example:
-        >>> bucket_of(["[-inf, 18)", "[18, 25.5)", "[25.5, inf)"], 18)
-        2
-    """
-    if not labels or value != value:
-        return 0
-    lower = [float(label[1:].split(",")[0]) for label in labels]
-    return int(np.searchsorted(lower, value, side="right"))

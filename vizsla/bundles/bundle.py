@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from vizsla.bundles.layout import (
     GOLDEN_FILE,
     GRAPH_DIR,
+    ITEM_NET_FILE,
     ITEMS_FILE,
     VECTORS_FILE,
     WEIGHTS_FILE,
     items_problem,
 )
-from vizsla.contracts.bundle import GoldenRequest, Manifest
+from vizsla.contracts.bundle import GoldenRequest, ItemColumn, Manifest
 from vizsla.errors import CorruptArtifactError, DataError
 from vizsla.vocabulary import Vocabulary
 
 __all__ = ["Bundle"]
+
+_ITEM_COLUMNS: Final = TypeAdapter(list[ItemColumn])
 
 
 class Bundle:
@@ -97,6 +102,16 @@ class Bundle:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
             return [GoldenRequest.model_validate_json(line) for line in lines]
+        except (OSError, ValueError) as error:
+            raise CorruptArtifactError(f"{path}: {_one_line(error)}") from None
+
+    def item_net(self) -> list[ItemColumn]:
+        """Return the item columns that the item net reads, in its order; none for a net without."""
+        path = self.path / ITEM_NET_FILE
+        if ITEM_NET_FILE not in self.manifest.files:
+            return []
+        try:
+            return _ITEM_COLUMNS.validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
             raise CorruptArtifactError(f"{path}: {_one_line(error)}") from None
 

@@ -18,6 +18,7 @@ __all__ = [
     "GRAPH_DIR",
     "ITEMS_FILE",
     "ITEM_COLUMNS",
+    "ITEM_NET_FILE",
     "LATEST_FILE",
     "MANIFEST_FILE",
     "MAX_MANIFEST_BYTES",
@@ -38,6 +39,7 @@ WEIGHTS_FILE = "weights.safetensors"
 ITEMS_FILE = "items.parquet"
 VECTORS_FILE = "item_vectors.npy"
 GOLDEN_FILE = "golden.jsonl"
+ITEM_NET_FILE = "item_net.json"
 GRAPH_DIR = "graph"
 TABLES_DIR = "tables"
 LATEST_FILE = "latest_bundle"

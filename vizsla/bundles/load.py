@@ -189,6 +189,7 @@ def _check_contents(bundle: Bundle) -> None:
             _corrupt(bundle.path / VECTORS_FILE, "holds values that are not finite")
     bundle.weights()
     bundle.golden()
+    bundle.item_net()
     _check_index(bundle)
     _check_tables(bundle)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from vizsla.bundles.bundle import Bundle
 from vizsla.bundles.layout import (
     GOLDEN_FILE,
     GRAPH_DIR,
+    ITEM_NET_FILE,
     ITEMS_FILE,
     MANIFEST_FILE,
     TABLES_DIR,
@@ -41,6 +43,7 @@ from vizsla.contracts.bundle import (
     FileEntry,
     GateCheck,
     GoldenRequest,
+    ItemColumn,
     Manifest,
     ModelRef,
 )
@@ -74,6 +77,7 @@ class BundleParts:
         metrics: Validation figures, finite.
         gate: The comparisons behind ``publishable``.
         publishable: Whether all of them were met.
+        item_net: The item columns that the item net reads, in its order.
         tables: Float32 item tables beside the vectors, N rows each, as the weights make them.
     """
 
@@ -90,6 +94,7 @@ class BundleParts:
     metrics: dict[str, float] = field(default_factory=dict)
     gate: list[GateCheck] = field(default_factory=list)
     publishable: bool = False
+    item_net: list[ItemColumn] = field(default_factory=list)
     tables: list[NDArray[np.float32]] = field(default_factory=list)
 
 
@@ -221,6 +226,9 @@ def _write_files(folder: Path, parts: BundleParts) -> None:
     np.save(folder / VECTORS_FILE, np.asarray(parts.item_vectors, order="C"), allow_pickle=False)
     if parts.tables:
         write_tables(folder / TABLES_DIR, parts.tables)
+    if parts.item_net:
+        columns = [column.model_dump() for column in parts.item_net]
+        (folder / ITEM_NET_FILE).write_text(json.dumps(columns), encoding="utf-8")
     lines = [request.model_dump_json() + "\n" for request in parts.golden]
     (folder / GOLDEN_FILE).write_text("".join(lines), encoding="utf-8")
 

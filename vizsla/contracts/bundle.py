@@ -7,6 +7,7 @@ A bundle is a directory named by its content hash::
     items.parquet        item_num, item_id, n_interactions, and the item's own columns
     item_vectors.npy     (N, D) float32, output of the item net
     tables/              everything else that a score needs of each item, computed once
+    item_net.json        which item columns the item net reads, and their values, if it reads any
     golden.jsonl         requests with the exact answers they must get
     graph/               the index, once built (a new bundle with ``parent``)
 
@@ -15,7 +16,7 @@ Users are not in a bundle: their rows belong to the feature store and can be era
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,6 +30,7 @@ __all__ = [
     "FileEntry",
     "GateCheck",
     "GoldenRequest",
+    "ItemColumn",
     "Manifest",
     "ModelRef",
 ]
@@ -105,6 +107,20 @@ class GateCheck(_Frozen):
         if self.low is None or self.high is None:
             return gain
         return f"{gain} [{self.low:+.4f}, {self.high:+.4f}]"
+
+
+class ItemColumn(_Frozen):
+    """An item column that the item net reads.
+
+    Attributes:
+        name: As in ``items.parquet``.
+        role: ``numeric`` values are looked up in buckets such as ``[18, 25.5)``.
+        values: Value ``i`` has code ``i + 1``; code 0 is "missing, or never seen".
+    """
+
+    name: str
+    role: Literal["categorical", "numeric", "multi_valued"]
+    values: list[str]
 
 
 class GoldenRequest(_Frozen):

@@ -11,6 +11,7 @@ from training.recipe import load_recipe
 from vizsla import bundles
 from vizsla.clock import FakeClock
 from vizsla.contracts.index import Query
+from vizsla.models.recommender.item_columns import ItemColumns
 from vizsla.models.recommender.loading import load_scorer
 
 
@@ -48,6 +49,21 @@ def test_a_reloaded_bundle_gives_the_golden_answers(exported, rich_split):
         top = np.lexsort((items, -scores))[:10]
         assert bundle.vocabulary.ids(top) == request.item_ids
         np.testing.assert_allclose(scores[top], request.scores, atol=1e-4, rtol=1e-4)
+
+
+def test_a_bundle_says_what_its_item_net_reads(exported, rich_split):
+    """With the columns as the bundle has them, every item gets the vector that training gave it."""
+    bundle = bundles.load(exported[1].path)
+    scorer = load_scorer(bundle.manifest.model.name, bundle.manifest.model.config, bundle.weights())
+    columns = ItemColumns(bundle.item_net())
+    rows = bundle.items.to_pylist()
+    made = [
+        scorer.vectors_of_columns(*columns.packed(row), np.array([num]))[0]
+        for num, row in enumerate(rows)
+    ]
+
+    assert columns.names == ["cluster"]
+    np.testing.assert_allclose(made, bundle.item_vectors(), atol=1e-6)
 
 
 def test_the_first_golden_request_is_a_cold_start(exported):

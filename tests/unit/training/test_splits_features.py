@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 from hypothesis import given, settings, strategies as st
 
-from training.splits.features import N_BUCKETS, bucket_of, encode_features
+from training.splits.features import N_BUCKETS, encode_features
 from vizsla.contracts.features import SideFeature
+from vizsla.models.recommender.item_columns import bucket_of
 from vizsla.vocabulary import Vocabulary
 
 TABLE = pl.DataFrame(

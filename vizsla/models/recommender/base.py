@@ -162,6 +162,21 @@ class Matcher(nn.Module, ABC):
             f"a {type(self).__name__} cannot take items that it was not trained on"
         )
 
+    def vectors_of_columns(
+        self, codes: NDArray[np.int64], weights: NDArray[np.float32], item_nums: NDArray[np.int64]
+    ) -> Tensor:
+        """Return ``(R, D)`` vectors of items with given columns, which need not be known.
+
+        Args:
+            codes: ``(R, W)`` packed, see ``features.pack_features``.
+            weights: ``(R, W)``.
+            item_nums: ``(R,)`` which item of this matcher each is, -1 for none.
+
+        Raises:
+            IncompatibleArtifactError: This kind of matcher reads no columns.
+        """
+        raise IncompatibleArtifactError(f"a {type(self).__name__} reads no columns of items")
+
     def forget_items(self, item_nums: Tensor) -> None:
         """Clear, in place, what is stored of items beside their vectors: others come there."""
 

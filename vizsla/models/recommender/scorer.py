@@ -118,6 +118,13 @@ class TorchScorer:
         other._on_device = () if self._fused else other._resident()
         return other
 
+    @torch.inference_mode()
+    def vectors_of_columns(
+        self, codes: NDArray[np.int64], weights: NDArray[np.float32], item_nums: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return ``(R, D)`` vectors of items with given columns; see ``ColumnScorer``."""
+        return _to_numpy(self._matcher.vectors_of_columns(codes, weights, item_nums))
+
     def _make_room(self, n_items: int) -> _Room:
         """Copy everything into more room; the bundle's own tables are mapped read-only."""
         n_rows = n_items + n_items // 8 + SPARE_ROWS

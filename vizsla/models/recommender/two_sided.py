@@ -46,9 +46,7 @@ class TwoSided(Matcher):
         super().__init__()
         self.config = config
         size = config.embedding_size
-        self.items = (
-            ItemTable(torch.zeros(config.n_items, size)) if config.fixed_items else ItemNet(config)
-        )
+        self.items = ItemTable.empty(config) if config.fixed_items else ItemNet(config)
         residual = config.context == "residual"
         self.contexts = nn.Embedding(config.n_items, size) if residual else None
         self._clear_contexts()
@@ -94,16 +92,8 @@ class TwoSided(Matcher):
         """Return a matcher over a table of items; see ``Matcher``."""
         fixed = copy.copy(self)
         fixed._modules = dict(self._modules)
-        fixed.config = self.config.model_copy(
-            update={
-                "n_items": len(vectors),
-                "fixed_items": True,
-                "item_ids": True,
-                "item_feature_sizes": (),
-                "item_multi_sizes": (),
-            }
-        )
-        fixed.items = ItemTable(vectors)
+        fixed.config = self.config.model_copy(update={"n_items": len(vectors), "fixed_items": True})
+        fixed.items = ItemTable(vectors, self.items.features, self.items.residual)
         if self.contexts is not None:
             contexts = self.contexts.weight[known_as.clamp(min=0)] * (known_as >= 0)[:, None]
             n_rows, size = contexts.shape
@@ -115,6 +105,13 @@ class TwoSided(Matcher):
         """Set the items' contexts to zero; see ``Matcher``."""
         if self.contexts is not None:
             self.contexts.weight[item_nums] = 0
+
+    def vectors_of_columns(
+        self, codes: NDArray[np.int64], weights: NDArray[np.float32], item_nums: NDArray[np.int64]
+    ) -> Tensor:
+        """Return ``(R, D)`` vectors from packed columns; see ``ItemNet.of_columns``."""
+        tensors = (torch.from_numpy(part) for part in (codes, weights, item_nums))
+        return self.items.of_columns(*(t.to(self.log_temperature.device) for t in tensors))
 
     def item_vectors(self, item_nums: Tensor | None = None) -> Tensor:
         """Return unit vectors ``e_v``; see ``Matcher``."""
