@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from vizsla.clock import Clock
 from vizsla.contracts.index import ComponentScorer, GradientScorer, ProxyScorer, Query, Scorer
 from vizsla.errors import ContractError
+from vizsla.vocabulary import UNKNOWN
 
 __all__ = ["Scoring"]
 
 _MICROSECONDS = 1e6
+_LARGEST_PROXY = 1e30
+"""A product with a larger one may overflow, and infinities of both signs have no sum."""
 
 
 class Scoring:
@@ -32,7 +35,8 @@ class Scoring:
         n_proxy_scored: Dot products computed per query so far.
 
     Raises:
-        ContractError: The scorer was made for another number of items.
+        ContractError: The scorer was made for another number of items, or a history names an
+            item that is none.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Scoring:
     ) -> None:
         if scorer.n_items != n_items:
             raise ContractError(f"the scorer has {scorer.n_items} items, the index {n_items}")
+        _check_histories(queries, n_items)
         self.n_queries = len(queries)
         self.n_proxy_scored = 0
         self._scorer = scorer
@@ -81,17 +86,18 @@ class Scoring:
             size: D, that of the item vectors.
 
         Raises:
-            ContractError: They have a wrong shape, or a NaN or infinity.
+            ContractError: They have a wrong shape, a NaN, or a value whose products overflow.
         """
         if not isinstance(self._scorer, ProxyScorer):
             return None
         with self._timed("seed"):
             proxy = np.ascontiguousarray(self._scorer.proxy(self._state), np.float32)
         expected = (self.n_queries, size)
-        if proxy.shape != expected or not np.isfinite(proxy).all():
+        usable = np.abs(proxy) <= _LARGEST_PROXY
+        if proxy.shape != expected or not usable.all():
             raise ContractError(
-                f"the proxy must be {expected} finite, it is {proxy.shape} with "
-                f"{int(np.count_nonzero(~np.isfinite(proxy)))} values that are not"
+                f"the proxy must be {expected} and within {_LARGEST_PROXY:g}, it is {proxy.shape} "
+                f"with {int(np.count_nonzero(~usable))} values that are not"
             )
         return proxy
 
@@ -120,6 +126,7 @@ class Scoring:
             return None
         with self._timed("seed"):
             items, own = self._scorer.item_components, self._scorer.components(self._state)[query]
+            _check_finite("component", own)
             products = items.reshape(-1, items.shape[2]) @ own.T
             self.n_proxy_scored = products.size
             bounds: NDArray[np.float32] = products.reshape(len(items), -1).max(axis=1)
@@ -133,9 +140,11 @@ class Scoring:
         if not isinstance(self._scorer, GradientScorer):
             return None
         with self._timed("score"):
-            return np.asarray(
+            gradient = np.asarray(
                 self._scorer.gradient(self._state, query_of, item_nums), dtype=np.float32
             )
+        _check_finite("gradient", gradient)
+        return gradient
 
     def seeding(self) -> AbstractContextManager[None]:
         """Count the time of a ``with`` block as ``seed``."""
@@ -154,3 +163,19 @@ class Scoring:
             yield
         finally:
             self._parts_s[part] += self._clock.monotonic_s() - start
+
+
+def _check_histories(queries: Sequence[Query], n_items: int) -> None:
+    """-1 is an item that nobody knows; any other number outside would read foreign memory."""
+    for row, query in enumerate(queries):
+        history = query.history
+        if len(history) and (history.min() < UNKNOWN or history.max() >= n_items):
+            raise ContractError(
+                f"query {row}: history: item numbers {history.min()} to {history.max()} are not "
+                f"within 0 to {n_items - 1}"
+            )
+
+
+def _check_finite(name: str, values: NDArray[np.float32]) -> None:
+    if not np.isfinite(values).all():
+        raise ContractError(f"the scorer's {name} has NaN or infinity")

@@ -37,7 +37,8 @@ class Vocabulary:
         self._ids = list(ids)
         self._nums = {id_: num for num, id_ in enumerate(self._ids)}
         if len(self._nums) != len(self._ids):
-            raise DataError("a vocabulary has the same identifier twice")
+            twice = next(id_ for num, id_ in enumerate(self._ids) if self._nums[id_] != num)
+            raise DataError(f"a vocabulary has the same identifier twice: {twice!r}")
 
     def __len__(self) -> int:
         return len(self._ids)

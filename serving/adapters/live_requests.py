@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -84,7 +85,7 @@ def _fitting(vector: NDArray[np.float64], items: LiveItems) -> NDArray[np.float3
     size = items.live.embedding_size
     if len(vector) != size:
         raise _refused("/vector", f"{len(vector)} values; the bundle's vectors have {size}")
-    length, usual = float(np.linalg.norm(vector)), items.usual_length
+    length, usual = math.hypot(*vector.tolist()), items.usual_length
     if not usual / _LENGTH_RATIO <= length <= usual * _LENGTH_RATIO:
         raise _refused(
             "/vector", f"its length is {length:.4g}; the bundle's vectors are {usual:.4g} long"

@@ -185,8 +185,12 @@ def _check_contents(bundle: Bundle) -> None:
         _mixed(bundle, VECTORS_FILE, "not the vectors of the manifest (vectors_hash)")
     vectors = bundle.item_vectors()
     for start in range(0, len(vectors), ROWS_AT_ONCE):
-        if not np.isfinite(vectors[start : start + ROWS_AT_ONCE]).all():
-            _corrupt(bundle.path / VECTORS_FILE, "holds values that are not finite")
+        finite = np.isfinite(vectors[start : start + ROWS_AT_ONCE]).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            _corrupt(
+                bundle.path / VECTORS_FILE, f"holds values that are not finite, first in row {row}"
+            )
     bundle.weights()
     bundle.golden()
     bundle.item_net()
