@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from graph_index.analysis.cli import describe
 from graph_index.attach import build_index, configure_index, has_index, load_graph
 from graph_index.build import NEIGHBOURS, BuildProgress, BuildSettings
 from graph_index.check import graph_report
@@ -22,6 +23,8 @@ from vizsla.files import write_text
 __all__ = ["app"]
 
 app = typer.Typer(help="Build and check the similarity graph of a bundle.", no_args_is_help=True)
+
+app.command()(describe)
 
 _DEFAULTS = BuildSettings()
 

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.evaluation.results import CurvePoint, Evaluation
-from vizsla.files import atomic_path
+from vizsla.figures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-__all__ = ["STYLES", "new_figure", "plot_curve", "save_figure"]
+__all__ = ["STYLES", "plot_curve"]
 
 STYLES = {
     "medoids": ("walk from medoids", "#1b6ca8", "o"),
@@ -23,24 +22,7 @@ STYLES = {
 """Series to label, colour and marker, the same in every picture."""
 
 _SIZE_INCHES = (11.0, 4.8)
-_DOTS_PER_INCH = 130
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """Make an empty figure of a size in inches that needs no display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save_figure(figure: Figure, target: Path) -> None:
-    """Write a PNG file, whole or not at all."""
-    with atomic_path(target) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DOTS_PER_INCH)
 
 
 def plot_curve(evaluation: Evaluation, target: Path) -> None:

@@ -14,13 +14,13 @@ from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
 from serving.adapters.item_net import item_net_of
 from serving.core.protocols import Engine
-from serving.core.stages.features import encode_features
 from vizsla.bundles import Bundle, load, read_tables
 from vizsla.config import SearchSettings
 from vizsla.contracts.api import Notice
 from vizsla.contracts.bundle import GoldenRequest
 from vizsla.contracts.index import Mode, ProxyScorer, Query, SearchOptions
 from vizsla.errors import IncompatibleArtifactError
+from vizsla.user_features import encode_features
 
 __all__ = ["GOLDEN_TOLERANCE", "ScorerLoader", "deep_scorer_loader", "open_engine", "replay_golden"]
 

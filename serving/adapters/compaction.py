@@ -19,7 +19,6 @@ from graph_index.live.compact import CompactItems, compact
 from graph_index.live.items import LiveItems
 from serving.adapters.item_log import apply_log, start_offset
 from serving.adapters.item_net import item_net_of
-from serving.core.stages.features import encode_features
 from vizsla.bundles import (
     TABLES_DIR,
     Bundle,
@@ -36,6 +35,7 @@ from vizsla.contracts.index import IndexManifest, Query
 from vizsla.contracts.placing import ItemPlacer
 from vizsla.contracts.tables import ItemTables, TablesManifest
 from vizsla.files import sha256_file
+from vizsla.user_features import encode_features
 from vizsla.vocabulary import UNKNOWN, Vocabulary
 
 __all__ = ["compact_bundle", "write_compacted"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from training.bench.form import Row
 from training.bench.study import Estimate
-from training.plots import new_figure, save_figure
+from vizsla.figures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -14,48 +12,12 @@ from serving.core.job import Ask, Job, Visitor
 from serving.core.protocols import Engine, UserHistories, UserRow
 from vizsla.contracts.api import ColdStart, Notice
 from vizsla.contracts.index import Query
+from vizsla.user_features import code_of, encode_features
 from vizsla.vocabulary import UNKNOWN
 
-__all__ = ["Features", "encode_features"]
-
-_BUCKET = re.compile(r"\[(.+), (.+)\)")
+__all__ = ["Features"]
 
 Reason = Literal["unknown_user", "empty_history", "unknown_items", "anonymous"]
-
-
-def encode_features(
-    columns: Mapping[str, list[str]], features: Mapping[str, str]
-) -> NDArray[np.int64] | None:
-    """Return ``(F,)`` codes of a user's side features, 0 = unknown; None without any columns.
-
-    A number is looked up in the buckets of a numeric column.
-
-    Example:
-        >>> encode_features({"sex": ["F", "M"], "job": ["cook"]}, {"sex": "M"}).tolist()
-        [2, 0]
-        >>> encode_features({"age": ["[-inf, 19)", "[19, inf)"]}, {"age": "24"}).tolist()
-        [2]
-    """
-    if not columns:
-        return None
-    codes = [_code(values, features.get(column)) for column, values in columns.items()]
-    return np.array(codes, np.int64)
-
-
-def _code(values: list[str], value: str | None) -> int:
-    if value is None:
-        return 0
-    matches = (code for code, known in enumerate(values, start=1) if _is_in(value, known))
-    return values.index(value) + 1 if value in values else next(matches, 0)
-
-
-def _is_in(value: str, bucket: str) -> bool:
-    """Whether a number lies in a bucket of a numeric column, written ``[19, 21)``."""
-    bounds = _BUCKET.fullmatch(bucket)
-    try:
-        return bounds is not None and float(bounds[1]) <= float(value) < float(bounds[2])
-    except ValueError:
-        return False
 
 
 class Features:
@@ -123,7 +85,7 @@ class Features:
         names = [
             name
             for name, value in ask.features.items()
-            if not _code(self._columns.get(name, []), value)
+            if not code_of(self._columns.get(name, []), value)
         ]
         detail = "the model does not know these user features or their values; they were ignored"
         return [Notice(code="unknown_features", detail=detail, names=names)] if names else []

@@ -146,7 +146,9 @@ def test_a_wrong_proxy_is_refused():
     vectors = np.ones((8, 1), np.float32)
     retriever = GraphRetriever(EIGHT, vectors)
 
-    with pytest.raises(ContractError, match=r"proxy must be \(1, 1\) and within 1e\+30, it is \(1, 7\)"):
+    with pytest.raises(
+        ContractError, match=r"proxy must be \(1, 1\) and within 1e\+30, it is \(1, 7\)"
+    ):
         retriever.search(OddProxy(vectors), [Query(np.array([0]))], SearchOptions(mode=Mode.WALK))
 
 

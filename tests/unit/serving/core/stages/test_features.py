@@ -9,7 +9,8 @@ import pytest
 
 from serving.core.job import Ask, Job, Visitor
 from serving.core.protocols import Engine
-from serving.core.stages.features import Features, encode_features
+from serving.core.stages.features import Features
+from vizsla.user_features import encode_features
 
 
 def visitor(engine: Engine, users: Any, job: Job, ask: Ask, **changes: Any) -> Visitor:
