@@ -25,7 +25,6 @@ class Plan:
         max_scored: At most N.
         deadline_s: Monotonic second, infinity for none.
         use_entry_points: Whether the entry set is scored beside proxy seeds.
-        scan_proxy: Whether the proxy is multiplied with all items, not walked.
     """
 
     k: int
@@ -36,7 +35,6 @@ class Plan:
     deadline_s: float
     proxy_seeds: int
     use_entry_points: bool
-    scan_proxy: bool
 
     @property
     def rescores(self) -> bool:
@@ -79,7 +77,6 @@ def plan_search(
         deadline_s=math.inf if options.deadline_s is None else options.deadline_s,
         proxy_seeds=min(_chosen("proxy_seeds", options.proxy_seeds, seeds, 0), n_items),
         use_entry_points=bool(settings.entry_points_with_proxy),
-        scan_proxy=n_items <= settings.proxy_scan_below,
     )
 
 

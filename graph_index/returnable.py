@@ -92,6 +92,10 @@ class Returnable:
             found[mine] = self._masks[row][item_nums[mine]]
         return found
 
+    def open_mask(self, query: int) -> NDArray[np.bool_] | None:
+        """Return ``(N,)`` what is alive and allowed, exclusions apart; None for everything."""
+        return None if self._everything else self._masks[self._mask_of[query]]
+
     def mask(self, query: int) -> NDArray[np.bool_] | None:
         """Return ``(N,)`` which items may be returned to a query, not to be changed; None for all."""
         if not len(self.excluded[query]):

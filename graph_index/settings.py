@@ -50,7 +50,7 @@ class SearchSettings(BaseModel):
             guess by the scorer's proxy; 100 scores all and needs no proxy.
         proxy_scan_below: Catalogues of at most so many items are multiplied with the proxy as a
             whole; larger ones are walked under it, which finds nearly all of the same seeds, unless
-            the query has a filter or an item is not alive.
+            a filter allows so little that multiplying that is faster.
         entry_points_with_proxy: 1 scores the entry set too when there are proxy seeds.
         exhaustive_below: ``auto`` scores everything when at most this many items may be
             returned.

@@ -11,7 +11,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic, overload
 
-__all__ = ["claim", "keep_best", "walk_by_dot"]
+__all__ = ["claim", "dots_of_rows", "keep_best", "walk_by_dot"]
 
 _jit = numba.njit(cache=True, nogil=True, fastmath={"nsz", "contract", "reassoc"})
 
@@ -125,14 +125,15 @@ def _rise(scores: Any, items: Any, n: int, score: float, item: int) -> None:
 
 
 @_jit
-def _offer(kept: Any, waiting: Any, sizes: Any, item: Any, score: float) -> Any:
-    """Take an item into the beam and among those to expand, unless it is too low."""
+def _offer(kept: Any, waiting: Any, sizes: Any, item: Any, score: float, stays: bool) -> Any:  # noqa: FBT001
+    """Take an item among those to expand, and into the beam if it may stay, unless it is too low."""
     n, n_waiting = sizes
     if n == len(kept[0]):
         if score <= kept[0][0]:
             return sizes
-        _sink(kept[0], kept[1], n, score, item)
-    else:
+        if stays:
+            _sink(kept[0], kept[1], n, score, item)
+    elif stays:
         _rise(kept[0], kept[1], n, score, item)
         n += 1
     _rise(waiting[0], waiting[1], n_waiting, -score, item)
@@ -155,18 +156,21 @@ def _with_room(waiting: Any, n: int, more: int) -> Any:
 
 
 @_jit
-def walk_by_dot(graph: Any, table: Any, proxy: Any, width: int, marks: Any) -> Any:
+def walk_by_dot(
+    graph: Any, table: Any, proxy: Any, width: int, marks: Any, allowed: Any, budget: int
+) -> Any:
     """Best-first search with two heaps: the best so far, and those to expand."""
     (neighbors, entries), (vectors, scales), (stamps, stamp) = graph, table, marks
     kept = (np.empty(width, np.float32), np.empty(width, np.int64))
-    room = len(entries) + 4 * width
+    room, everything = len(entries) + 4 * width, len(allowed) == 0
     waiting = (np.empty(room, np.float32), np.empty(room, np.int64))
     n_scored, sizes = len(entries), (0, 0)
     for place in range(len(entries)):
         item = np.int64(entries[place])
         stamps[item] = stamp
-        sizes = _offer(kept, waiting, sizes, item, _dot(vectors, scales, item, proxy))
-    while sizes[1]:
+        score = _dot(vectors, scales, item, proxy)
+        sizes = _offer(kept, waiting, sizes, item, score, everything or allowed[item])
+    while sizes[1] and n_scored <= budget:
         n, left = sizes[0], sizes[1] - 1
         if n == width and -waiting[0][0] < kept[0][0]:
             break
@@ -178,6 +182,16 @@ def walk_by_dot(graph: Any, table: Any, proxy: Any, width: int, marks: Any) -> A
             if stamps[item] < stamp:
                 stamps[item] = stamp
                 n_scored += 1
-                sizes = _offer(kept, waiting, sizes, item, _dot(vectors, scales, item, proxy))
+                score = _dot(vectors, scales, item, proxy)
+                sizes = _offer(kept, waiting, sizes, item, score, everything or allowed[item])
     order = np.argsort(-kept[0][: sizes[0]])
     return kept[1][order], n_scored
+
+
+@_jit
+def dots_of_rows(table: Any, rows: Any, proxy: Any) -> Any:
+    """Multiply row by row."""
+    products = np.empty(len(rows), np.float32)
+    for place in range(len(rows)):
+        products[place] = _dot(table[0], table[1], rows[place], proxy)
+    return products

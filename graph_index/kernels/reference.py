@@ -5,10 +5,12 @@ Shapes: **B** queries, **N** items, **M** degree, **E** entries, **W** width of 
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["claim", "keep_best", "walk_by_dot"]
+__all__ = ["claim", "dots_of_rows", "keep_best", "walk_by_dot"]
 
 
 def claim(stamps: NDArray[np.int32], keys: NDArray[np.int64], base: int) -> NDArray[np.int64]:
@@ -55,6 +57,8 @@ def walk_by_dot(
     proxy: NDArray[np.float32],
     width: int,
     marks: tuple[NDArray[np.int32], int],
+    allowed: NDArray[np.bool_],
+    budget: int,
 ) -> tuple[NDArray[np.int64], int]:
     """Find the items with the largest dot products by best-first search over a graph.
 
@@ -62,23 +66,39 @@ def walk_by_dot(
         graph: ``(N, M)`` neighbours and ``(E,)`` entries.
         table: ``(N, D)`` item vectors (or bfloat16 bits, or int8), and the scales of int8.
         proxy: ``(D,)`` float32.
-        width: Items kept; the search ends when all of them are expanded.
+        width: Items kept; the search ends when no item left to expand is better than all of them.
         marks: ``(N,)`` int32 stamps, all below the number that comes with them.
+        allowed: ``(N,)`` bool, items that may be kept, the others only lead on; none for all.
+        budget: Products after which the search gives up, at the next item that it would expand.
 
     Returns:
         At most ``width`` items, best first, and how many dot products that took.
     """
     (neighbors, entries), (vectors, _), (stamps, stamp) = graph, table, marks
-    beam: list[tuple[float, int, bool]] = []
+    kept: list[tuple[float, int]] = []  # a heap, the smallest score on top
+    waiting: list[tuple[float, int]] = []  # a heap of negative scores
     n_scored, fresh = 0, claim(stamps, np.asarray(entries, np.int64), stamp)
     while True:
         n_scored += len(fresh)
-        scored = zip((vectors[fresh] @ proxy).tolist(), fresh.tolist(), strict=True)
-        beam += [(score, item, False) for score, item in scored]
-        beam = sorted(beam, key=lambda entry: (-entry[0], entry[1]))[:width]
-        place = next((i for i, entry in enumerate(beam) if not entry[2]), None)
-        if place is None:
-            return np.array([item for _, item, _ in beam], np.int64), n_scored
-        score, item, _ = beam[place]
-        beam[place] = (score, item, True)
-        fresh = claim(stamps, neighbors[item].astype(np.int64), stamp)
+        for score, item in zip((vectors[fresh] @ proxy).tolist(), fresh.tolist(), strict=True):
+            if len(kept) == width and score <= kept[0][0]:
+                continue
+            heappush(waiting, (-score, item))
+            if not len(allowed) or allowed[item]:
+                heappush(kept, (score, item))
+                if len(kept) > width:
+                    heappop(kept)
+        best_below = len(kept) == width and waiting and -waiting[0][0] < kept[0][0]
+        if not waiting or n_scored > budget or best_below:
+            return np.array([item for _, item in sorted(kept, reverse=True)], np.int64), n_scored
+        fresh = claim(stamps, neighbors[heappop(waiting)[1]].astype(np.int64), stamp)
+
+
+def dots_of_rows(
+    table: tuple[NDArray[np.float32], NDArray[np.float32]],
+    rows: NDArray[np.int64],
+    proxy: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return the ``(R,)`` dot products of some rows of a table with a vector; no copy of them."""
+    products: NDArray[np.float32] = table[0][rows] @ proxy
+    return products

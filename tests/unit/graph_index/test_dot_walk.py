@@ -1,4 +1,4 @@
-"""Seeds by a walk under the proxy: nearly those of a scan, and a scan where something is hidden."""
+"""Seeds by a walk under the proxy: nearly those of a scan, whatever may not be returned."""
 
 from __future__ import annotations
 
@@ -69,20 +69,84 @@ def test_excluded_items_are_passed_over_for_their_own_query():
     np.testing.assert_array_equal(hidden[1], free[1])
 
 
-def test_a_filter_or_a_dead_item_is_scanned():
-    """The answers are those of the scan, and as many products are counted."""
-    bitmap = np.arange(N) % 40 == 3
-    some = may(NOTHING, NOTHING, allowed=[bitmap, None])
+@pytest.mark.parametrize("n_gone", [1, 300])
+def test_removed_items_are_walked_through(n_gone):
+    """A removed or paused item costs nothing: as many products as before, and the same quality."""
     alive = np.ones(N, np.bool_)
-    alive[:5] = False
-    cases = [(opened(), some), (opened(replace(GRAPH, alive=alive)), may([], [], alive=alive))]
-    for source, returnable in cases:
-        asked = scoring()
-        found = source.best(asked, 30, returnable, 30)
-        expected = FloatScan(VECTORS).best(scoring(), 30, returnable, 30)
+    gone = np.random.default_rng(1).choice(N, n_gone, replace=False)
+    alive[gone] = False
+    asked, before, exact = scoring(), scoring(), scoring()
+    returnable = may(NOTHING, NOTHING, alive=alive)
+    opened().best(before, 100, may(NOTHING, NOTHING), 100)
+    found = opened(replace(GRAPH, alive=alive)).best(asked, 100, returnable, 100)
+    expected = FloatScan(VECTORS).best(exact, 100, returnable, 100)
 
-        assert [set(items) for items in found] == [set(items) for items in expected]
-        assert asked.n_proxy_scored == N
+    assert shared(found, expected) >= 0.95
+    assert not np.isin(np.concatenate(found), gone).any()
+    assert asked.n_proxy_scored < 1.3 * before.n_proxy_scored < exact.n_proxy_scored == N
+
+
+def test_more_removed_than_a_walk_can_pass_are_scanned_past():
+    """What is left is multiplied, and nothing else, when the walk has cost as much."""
+    alive = np.arange(N) % 50 == 3
+    asked, returnable = scoring(), may(NOTHING, NOTHING, alive=alive)
+    found = opened(replace(GRAPH, alive=alive)).best(asked, 30, returnable, 30)
+    expected = FloatScan(VECTORS).best(scoring(), 30, returnable, 30)
+
+    assert shared(found, expected) == 1
+    assert asked.n_proxy_scored < 3 * alive.sum() + len(GRAPH.entry_points)
+
+
+LARGE = clustered_vectors(20_000, 8, 80)
+"""Large enough for a walk past a filter to cost less than its allowed items."""
+
+FILTERS = {
+    "nine in ten": (np.arange(20_000) % 10 != 3, 0.1),
+    "half": (np.arange(20_000) % 2 == 1, 0.15),
+    "half of the clusters": (np.arange(20_000) % 80 < 40, 0.15),
+    "one in twenty": (np.arange(20_000) % 20 == 3, 0.05),
+    "one in a thousand": (np.arange(20_000) % 1000 == 3, 0.001),
+    "none": (np.zeros(20_000, np.bool_), 0.0),
+}
+
+
+@pytest.fixture(scope="module")
+def large_graph():
+    return build_graph(LARGE, BuildSettings(max_degree=16, ef_construction=40))
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_costs_what_it_allows_or_less(large_graph, name):
+    """Nearly the seeds of a scan of everything; never a product for each of the N items."""
+    allowed, most = FILTERS[name]
+    asked, exact = (scoring(DotScorer(LARGE), 8) for _ in range(2))
+    alive = np.ones(len(LARGE), np.bool_)
+    returnable, marks = Returnable(alive, [NOTHING] * 8, [allowed] * 8), Workspace()
+    found = DotWalk(large_graph, LARGE, lambda: marks).best(asked, 100, returnable, 100)
+    expected = FloatScan(LARGE).best(exact, 100, returnable, 100)
+
+    assert all(allowed[items].all() for items in found)
+    assert shared(found, expected) >= 0.95
+    assert asked.n_proxy_scored <= most * len(LARGE)
+
+
+def test_excluded_and_filtered_at_once():
+    """An exclusion takes nothing from the other allowed items, walked or scanned."""
+    for allowed in (np.arange(N) % 10 != 3, np.arange(N) % 40 == 3):
+        returnable = may(NOTHING, NOTHING, allowed=[allowed, allowed])
+        free = opened().best(scoring(), 20, returnable, 20)
+        hidden = may(free[0][:5], NOTHING, allowed=[allowed, allowed])
+        found = opened().best(scoring(), 20, hidden, 20)
+
+        assert not np.isin(found[0], free[0][:5]).any()
+        assert np.isin(free[0][5:], found[0]).all()
+        np.testing.assert_array_equal(np.sort(found[1]), np.sort(free[1]))
+
+
+def shared(found, expected):
+    """The mean share of what a scan finds, over the queries; 1 where there is nothing."""
+    pairs = zip(found, expected, strict=True)
+    return np.mean([np.isin(theirs, ours).mean() if len(theirs) else 1.0 for ours, theirs in pairs])
 
 
 def test_without_a_proxy_there_is_nothing_to_walk_by():

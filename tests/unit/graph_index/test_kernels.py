@@ -44,9 +44,12 @@ def test_keep_best(seed, width, n):
     np.testing.assert_array_equal(np.sort(ours, axis=1), np.sort(theirs, axis=1))
 
 
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.3])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
-def test_walk_by_dot(dtype):
-    """Both walks find the same items, and nearly all that there are."""
+def test_walk_by_dot(dtype, share):
+    """Both walks find the same items, and nearly all of those that are allowed."""
+    allowed = numpy_generator(0, "allowed").random(2000) < share
+    mask = allowed if share < 1 else allowed[:0]
     vectors = numbers(0, 2000, 16)
     graph = build_graph(vectors, BuildSettings(max_degree=16))
     tables = tables_of([vectors], dtype)
@@ -54,10 +57,39 @@ def test_walk_by_dot(dtype):
     plain = (tables.rows(0, slice(None)), np.empty(0, np.float32))
     for proxy in numbers(1, 5, 16):
         marks = [np.zeros(2000, np.int32) for _ in range(2)]
-        items, n_dots = compiled.walk_by_dot(links, table, proxy, 200, (marks[0], 1))
-        same, n_same = reference.walk_by_dot(links, plain, proxy, 200, (marks[1], 1))
+        items, n_dots = compiled.walk_by_dot(links, table, proxy, 200, (marks[0], 1), mask, 2000)
+        same, n_same = reference.walk_by_dot(links, plain, proxy, 200, (marks[1], 1), mask, 2000)
 
         assert set(items[:100].tolist()) == set(same[:100].tolist())
         assert n_dots == pytest.approx(n_same, rel=0.05)
-        best = np.argsort(-(vectors @ proxy))[:100]
+        best = np.argsort(-np.where(allowed, vectors @ proxy, -np.inf))[:100]
+        assert allowed[items].all()
         assert np.isin(best, items).mean() > 0.9
+
+
+def test_walk_by_dot_gives_up_at_its_budget():
+    """Both at the same product; without room for the beam no walk ends by itself."""
+    vectors = numbers(0, 2000, 16)
+    graph = build_graph(vectors, BuildSettings(max_degree=16))
+    links, table = (graph.neighbors, graph.entry_points), (vectors, np.empty(0, np.float32))
+    nothing = np.zeros(2000, np.bool_)
+    for budget in (300, 700):
+        marks = [np.zeros(2000, np.int32) for _ in range(2)]
+        ours = compiled.walk_by_dot(links, table, vectors[0], 9, (marks[0], 1), nothing, budget)
+        theirs = reference.walk_by_dot(links, table, vectors[0], 9, (marks[1], 1), nothing, budget)
+
+        assert len(ours[0]) == len(theirs[0]) == 0
+        assert budget < ours[1] == theirs[1] <= budget + 16
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+def test_dots_of_rows(dtype):
+    """Products with the rows as the table stores them."""
+    tables = tables_of([numbers(0, 50, 16)], dtype)
+    rows, proxy = np.array([3, 49, 3, 0]), numbers(1, 1, 16)[0]
+    plain = (tables.rows(0, slice(None)), np.empty(0, np.float32))
+    ours = compiled.dots_of_rows((tables.arrays[0], tables.scales[0]), rows, proxy)
+
+    np.testing.assert_allclose(
+        ours, reference.dots_of_rows(plain, rows, proxy), rtol=1e-4, atol=1e-5
+    )
