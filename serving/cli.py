@@ -15,8 +15,9 @@ from vizsla.bundles import LATEST_FILE, load, locate
 from vizsla.cli_output import console, print_json, print_table, progress, say
 from vizsla.clock import SystemClock
 from vizsla.config import load_settings
+from vizsla.contracts.events import ITEMS_TOPIC
 from vizsla.contracts.index import Query
-from vizsla.errors import NotFoundError
+from vizsla.errors import NotFoundError, UsageError
 from vizsla.files import write_text
 
 __all__ = ["items", "serve"]
@@ -38,6 +39,10 @@ def compact(
     out: Annotated[
         Path | None, typer.Option(help="Directory for the new bundle; default: beside the old.")
     ] = None,
+    trim: Annotated[
+        bool,
+        typer.Option("--trim", help="Drop from the log what the new bundle holds: no way back."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a new bundle that holds all changes so far; a server of it reads on after them."""
@@ -45,6 +50,12 @@ def compact(
     from serving.adapters.item_log import default_log_file
 
     opened = load(bundle)
+    activates = out is None and locate(bundle) != bundle
+    if trim and not activates:
+        raise UsageError(
+            "--trim: the new bundle has to be the one that is served: give a directory of "
+            "`vizsla train`, and leave --out away"
+        )
     log_file = log or load_settings().live.log or default_log_file(opened.path)
     if not log_file.exists():
         raise NotFoundError(f"{log_file}: no item log; nothing has changed")
@@ -54,10 +65,13 @@ def compact(
             folder = out or opened.path.parent
             made, n_records = compact_bundle(opened, events, log_file, folder, SystemClock())
             bar.advance(1)
+        if activates:
+            write_text(bundle / LATEST_FILE, f"{made.path.resolve()}\n")
+        # last: from here on no older bundle can be served with this log
+        if trim and made.manifest.changes is not None:
+            events.trim(ITEMS_TOPIC, made.manifest.changes.offset)
     finally:
         events.close()
-    if out is None and locate(bundle) != bundle:
-        write_text(bundle / LATEST_FILE, f"{made.path.resolve()}\n")
     facts = {"bundle": str(made.path), "n_items": made.manifest.n_items, "n_records": n_records}
     if as_json:
         print_json(facts)

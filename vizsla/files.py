@@ -53,6 +53,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         yield temporary
         for path in temporary.rglob("*"):
             _fsync(path)
+        _fsync(temporary)
         temporary.chmod(0o755)
         _publish(temporary, target)
         _fsync(target.parent)

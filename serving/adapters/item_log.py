@@ -28,18 +28,23 @@ def start_offset(manifest: Manifest, log: EventLog, log_file: Path) -> int:
     """Return where to read on: after what the bundle holds, if it came from this log.
 
     Raises:
-        IncompatibleArtifactError: The log ends before that.
+        IncompatibleArtifactError: The log ends before that, or was trimmed beyond it.
     """
     held = manifest.changes
-    if held is None or held.log_id != log.log_id:
-        return 0
-    end = log.end(ITEMS_TOPIC)
-    if end < held.offset:
+    offset = 0 if held is None or held.log_id != log.log_id else held.offset
+    end, start = log.end(ITEMS_TOPIC), log.start(ITEMS_TOPIC)
+    if end < offset:
         raise IncompatibleArtifactError(
-            f"{log_file}: ends at {end}, but the bundle holds changes up to {held.offset}; "
+            f"{log_file}: ends at {end}, but the bundle holds changes up to {offset}; "
             "put the whole log back, or move it away to begin another"
         )
-    return held.offset
+    if offset < start:
+        raise IncompatibleArtifactError(
+            f"{log_file}: begins at {start}, but the bundle holds changes up to {offset} only; "
+            "use the bundle that it was trimmed for, or a later one, or move the log away and lose "
+            "the changes in between"
+        )
+    return offset
 
 
 def apply_log(items: LiveItems, log: EventLog) -> Iterator[Applied]:
@@ -47,6 +52,9 @@ def apply_log(items: LiveItems, log: EventLog) -> Iterator[Applied]:
 
     A long stretch, as at a start, is first reduced to the last change of each item.
     A record that is no change is passed over and counted as skipped.
+
+    Raises:
+        IncompatibleArtifactError: The log was trimmed beyond the catalogue's offset.
     """
     unreadable = [0]
     if log.end(ITEMS_TOPIC) - items.offset > MAX_READ:
@@ -61,6 +69,11 @@ def _read(
 ) -> Iterator[tuple[list[ItemChange], int]]:
     """Yield changes with where to read on; counts into ``unreadable``."""
     while records := log.read(ITEMS_TOPIC, offset):
+        if offset < log.start(ITEMS_TOPIC):
+            raise IncompatibleArtifactError(
+                f"the item log was trimmed up to {log.start(ITEMS_TOPIC)} before it was read from "
+                f"{offset} on; start again with the bundle that it was trimmed for"
+            )
         changes = [change for record in records if (change := _decoded(record)) is not None]
         unreadable[0] += len(records) - len(changes)
         offset = records[-1].offset + 1

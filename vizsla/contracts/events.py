@@ -92,7 +92,7 @@ class EventLog(Protocol):
     """An append-only log of records by topic; many processes may read it while one appends.
 
     Offsets of a topic start at 0 and only grow; the *end* is the offset that the next
-    record will have at least.
+    record will have at least.  Records below the *start* were trimmed away.
     """
 
     @property
@@ -121,6 +121,21 @@ class EventLog(Protocol):
 
     def end(self, topic: str) -> int:
         """Return the end of a topic; 0 while it is empty."""
+        ...
+
+    def start(self, topic: str) -> int:
+        """Return the offset below which a topic was trimmed; 0 for never."""
+        ...
+
+    def trim(self, topic: str, before: int) -> None:
+        """Drop the records below an offset, for good; all of them or, after a crash, none.
+
+        Offsets go on as if they were still there.  An event among them is not known any more.
+        Nothing is dropped beyond the end, or where more was trimmed already.
+
+        Raises:
+            LogUnavailableError: Nothing was dropped.
+        """
         ...
 
     def close(self) -> None:

@@ -41,6 +41,7 @@ class MemoryEventLog:
         self._log_id = log_id
         self._lock = threading.Lock()
         self._topics: dict[str, list[LoggedRecord]] = {}
+        self._starts: dict[str, int] = {}
         self._known: dict[tuple[str, str], int] = {}
 
     @property
@@ -57,19 +58,34 @@ class MemoryEventLog:
 
     def read(self, topic: str, offset: int, max_records: int = MAX_READ) -> list[LoggedRecord]:
         """Return records from an offset on; see ``EventLog``."""
-        return self._topics.get(topic, [])[offset : offset + min(max_records, MAX_READ)]
+        first = max(0, offset - self.start(topic))
+        return self._topics.get(topic, [])[first : first + min(max_records, MAX_READ)]
 
     def end(self, topic: str) -> int:
         """Return the end of a topic."""
-        return len(self._topics.get(topic, []))
+        return self.start(topic) + len(self._topics.get(topic, []))
+
+    def start(self, topic: str) -> int:
+        """Return where a topic begins."""
+        return self._starts.get(topic, 0)
+
+    def trim(self, topic: str, before: int) -> None:
+        """Drop the first records; see ``EventLog``."""
+        with self._lock:
+            n_dropped = max(0, min(before, self.end(topic)) - self.start(topic))
+            dropped = self._topics.get(topic, [])[:n_dropped]
+            self._topics[topic] = self._topics.get(topic, [])[n_dropped:]
+            self._starts[topic] = self.start(topic) + n_dropped
+            for logged in dropped:
+                del self._known[topic, logged.record.event_id]
 
     def close(self) -> None:
         """Keep everything: it may be opened again."""
 
     def _put(self, topic: str, record: EventRecord) -> int:
-        log = self._topics.setdefault(topic, [])
-        offset = self._known.setdefault((topic, record.event_id), len(log))
-        if offset == len(log):
+        log, end = self._topics.setdefault(topic, []), self.end(topic)
+        offset = self._known.setdefault((topic, record.event_id), end)
+        if offset == end:
             log.append(LoggedRecord(offset, record))
         return offset
 
@@ -165,6 +181,41 @@ def _appends_from_many_threads(open_log: OpenLog) -> None:
     log.close()
 
 
+def _trims_its_first_records(open_log: OpenLog) -> None:
+    """What is trimmed is gone for good, all offsets stay, and a trim never goes back."""
+    log = open_log()
+    offsets = log.append(_TOPIC, _records("a", "b", "c"))
+    end = log.end(_TOPIC)
+    _expect(log.start(_TOPIC) == 0, "a whole topic does not start at 0")
+    log.trim(_TOPIC, offsets[2])
+    log.trim(_TOPIC, offsets[1])
+    log.close()
+    again = open_log()
+    _expect(again.start(_TOPIC) == offsets[2], f"it starts at {again.start(_TOPIC)}")
+    found = [logged.offset for logged in again.read(_TOPIC, 0)]
+    _expect(found == offsets[2:], f"offsets after a trim: {found}")
+    _expect(again.end(_TOPIC) == end, "a trim moved the end")
+    _expect(again.append(_TOPIC, _records("c")) == offsets[2:], "a kept event is not known")
+    _expect(again.append(_TOPIC, _records("a"))[0] >= end, "an offset was used again")
+    again.close()
+
+
+def _trims_everything(open_log: OpenLog) -> None:
+    """A topic without records goes on at its end, and other topics are left alone."""
+    log = open_log()
+    log.append("other.v1", _records("a"))
+    log.append(_TOPIC, _records("a", "b"))
+    end = log.end(_TOPIC)
+    log.trim(_TOPIC, end + 7)
+    log.close()
+    again = open_log()
+    _expect(again.read(_TOPIC, 0) == [], "records are left")
+    _expect((again.start(_TOPIC), again.end(_TOPIC)) == (end, end), "start or end moved")
+    _expect(again.append(_TOPIC, _records("c"))[0] >= end, "an offset was used again")
+    _expect((again.start("other.v1"), again.end("other.v1")) == (0, 1), "another topic changed")
+    again.close()
+
+
 EVENT_LOG_CHECKS: Mapping[str, Callable[[OpenLog], None]] = {
     check.__name__.removeprefix("_"): check
     for check in (
@@ -175,6 +226,8 @@ EVENT_LOG_CHECKS: Mapping[str, Callable[[OpenLog], None]] = {
         _reads_are_bounded,
         _topics_are_apart,
         _appends_from_many_threads,
+        _trims_its_first_records,
+        _trims_everything,
     )
 }
 """Name to check; each raises ``AssertionError`` with what is wrong."""

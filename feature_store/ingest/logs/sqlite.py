@@ -16,6 +16,7 @@ __all__ = ["SqliteEventLog"]
 
 FORMAT_VERSION = "1"
 _BUSY_S = 5.0
+_START = "start/"
 _SCHEMA = """
 create table if not exists facts (name text primary key, value text not null) without rowid;
 create table if not exists records (
@@ -76,6 +77,23 @@ class SqliteEventLog:
         with self._told("read") as database:
             return _end(database, topic)
 
+    def start(self, topic: str) -> int:
+        """Return where a topic begins; see ``EventLog``."""
+        with self._told("read") as database:
+            return _start(database, topic)
+
+    def trim(self, topic: str, before: int) -> None:
+        """Drop the first records; see ``EventLog``.  The file keeps its size and fills it again."""
+        with self._told("written") as database, database:
+            database.execute("begin immediate")
+            start = min(before, _end(database, topic))
+            if start > _start(database, topic):
+                fact = (_START + topic, str(start))
+                database.execute("insert or replace into facts values (?, ?)", fact)
+                database.execute(
+                    "delete from records where topic = ? and offset < ?", (topic, start)
+                )
+
     def close(self) -> None:
         """Close the file; later calls raise ``LogUnavailableError``."""
         with self._lock:
@@ -117,7 +135,14 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 def _end(database: sqlite3.Connection, topic: str) -> int:
     row = database.execute("select max(offset) from records where topic = ?", (topic,)).fetchone()
-    return 0 if row[0] is None else int(row[0]) + 1
+    # a topic that is all trimmed goes on where it was
+    return _start(database, topic) if row[0] is None else int(row[0]) + 1
+
+
+def _start(database: sqlite3.Connection, topic: str) -> int:
+    fact = (_START + topic,)
+    row = database.execute("select value from facts where name = ?", fact).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def _put(database: sqlite3.Connection, topic: str, record: EventRecord) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +14,19 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from feature_store.ingest.logs.sqlite import SqliteEventLog
 from graph_index.attach import build_index
 from graph_index.cli import app as index_cli
 from graph_index.settings import BuildSettings
+from serving.adapters.compaction import compact_bundle
 from serving.app import build_app
 from serving.cli import items as items_cli
 from vizsla.bundles import BundleParts, load, read_tables, write
 from vizsla.clock import FakeClock
 from vizsla.contracts.bundle import DatasetRef, GoldenRequest, ModelRef
+from vizsla.contracts.events import ITEMS_TOPIC
 from vizsla.contracts.index import Query
-from vizsla.errors import IncompatibleArtifactError, NotFoundError
+from vizsla.errors import IncompatibleArtifactError, NotFoundError, UsageError
 from vizsla.models.recommender.loading import build_matcher, load_scorer, matcher_weights
 
 N_ITEMS = 60
@@ -206,3 +211,93 @@ def test_without_a_log_there_is_nothing_to_compact(run: Path) -> None:
 
     assert isinstance(done.exception, NotFoundError)
     assert "nothing has changed" in str(done.exception)
+
+
+def state(run: Path, running: Any, settings: Any) -> list[Any]:
+    """What a server that starts now knows and answers."""
+    with running(build_app(settings, run)) as client:
+        return answers(client)
+
+
+def same(one: list[Any], other: list[Any]) -> None:
+    for before, after in zip(one, other, strict=True):
+        assert before.keys() == after.keys()
+        np.testing.assert_allclose(
+            [before[k] for k in before], [after[k] for k in before], atol=1e-4
+        )
+
+
+def test_a_trim_loses_nothing_whenever_it_is_killed(run: Path, running: Any, settings: Any) -> None:
+    """After every step a server starts with the same items and scores, and takes changes."""
+    with running(build_app(settings, run)) as client:
+        change(client)
+        before = answers(client)
+    log = SqliteEventLog(run / "items.sqlite")
+    made, n_records = compact_bundle(load(run), log, run / "items.sqlite", run / "bundles", FakeClock(1.7e9))  # fmt: skip
+    same(state(run, running, settings), before)
+    (run / "latest_bundle").write_text(f"bundles/{made.path.name}")
+    same(state(run, running, settings), before)
+    killed_while_trimming(run / "items.sqlite", n_records)
+    assert (log.start(ITEMS_TOPIC), len(log.read(ITEMS_TOPIC, 0))) == (0, n_records)
+    same(state(run, running, settings), before)
+    log.trim(ITEMS_TOPIC, n_records)
+    assert (log.start(ITEMS_TOPIC), log.read(ITEMS_TOPIC, 0)) == (n_records, [])
+    same(state(run, running, settings), before)
+    with running(build_app(settings, run)) as client:
+        answer = client.request("PUT", "/v1/items/i11", json={"active": True})
+        resumed = answers(client)
+
+    assert answer.json()["offset"] == n_records
+    assert resumed[0].keys() - before[0].keys() == {"i11"}
+    same(state(run, running, settings), resumed)
+    log.close()
+
+
+def killed_while_trimming(path: Path, before: int) -> None:
+    """SIGKILL between the statements of the transaction."""
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from feature_store.ingest.logs.sqlite import SqliteEventLog\n"
+        "log = SqliteEventLog(Path(sys.argv[1]))\n"
+        "log._open.set_trace_callback(lambda s: s.startswith('delete') and os.kill(os.getpid(), 9))\n"
+        f"log.trim({ITEMS_TOPIC!r}, {before})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert done.returncode == -9
+
+
+def test_compact_trims_when_it_is_asked_to(run: Path, running: Any, settings: Any) -> None:
+    """The log begins after the new bundle; the old one is refused with it, and says why."""
+    with running(build_app(settings, run)) as client:
+        change(client)
+        before = answers(client)
+    old = (run / "latest_bundle").read_text()
+    done = CliRunner().invoke(items_cli, ["compact", str(run), "--trim"])
+    assert done.exit_code == 0, done.output
+    same(state(run, running, settings), before)
+    (run / "latest_bundle").write_text(old)
+    with pytest.raises(IncompatibleArtifactError, match="begins at 20, but the bundle holds"):
+        build_app(settings, run)
+
+
+def test_a_server_that_runs_on_the_old_bundle_goes_on(
+    run: Path, running: Any, settings: Any
+) -> None:
+    """It had read what was trimmed; new changes reach it as before."""
+    with running(build_app(settings, run)) as client:
+        change(client)
+        CliRunner().invoke(items_cli, ["compact", str(run), "--trim"])
+        answer = client.request("PUT", "/v1/items/i11", json={"active": True})
+
+        assert answer.status_code == 200
+        assert "i11" in answers(client)[0]
+
+
+@pytest.mark.parametrize("more", [["--out", "elsewhere"], []])
+def test_a_bundle_that_nobody_serves_trims_nothing(run: Path, more: list[str]) -> None:
+    """Neither with --out, nor for a bundle named itself."""
+    target = str(run) if more else str(load(run).path)
+    done = CliRunner().invoke(items_cli, ["compact", target, "--trim", *more])
+
+    assert isinstance(done.exception, UsageError)
+    assert "--trim" in str(done.exception)
