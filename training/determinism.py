@@ -37,20 +37,34 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.is_set = False
+        self.at_once = False
 
     def __call__(self) -> bool:
         """Return whether the flag is set."""
         return self.is_set
 
+    def stop_at_once(self) -> None:
+        """From now on nobody asks after steps: interrupt where a signal comes, or came before.
+
+        Raises:
+            KeyboardInterrupt: The flag is set already.
+        """
+        self.at_once = True
+        if self.is_set:
+            raise KeyboardInterrupt
+
 
 @contextmanager
 def stop_on_interrupt(flag: StopFlag) -> Iterator[None]:
-    """Turn the first Ctrl-C (or SIGTERM) into a set flag; a second one interrupts at once."""
+    """Turn the first Ctrl-C (or SIGTERM) into a set flag; a second one interrupts at once.
+
+    So does the first one after ``StopFlag.stop_at_once``.
+    """
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if flag.is_set:
+        again, flag.is_set = flag.is_set, True
+        if again or flag.at_once:
             raise KeyboardInterrupt
-        flag.is_set = True
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -55,6 +55,7 @@ class TrainRequest:
         warm_start: Folder of another run whose first stage is taken.
         refit: Folder of a finished run whose choices are taken to train on validation too.
         should_stop: Asked after every step.
+        on_trained: Called when the last weights are in a checkpoint, before the run is judged.
         clock: Tells the time.
         workers: Processes under Ray to train on; None trains in this one.
     """
@@ -70,6 +71,7 @@ class TrainRequest:
     warm_start: Path | None = None
     refit: Path | None = None
     should_stop: Callable[[], bool] = lambda: False
+    on_trained: Callable[[], None] = lambda: None
     clock: Clock = field(default_factory=SystemClock)
     workers: Workers | None = None
 
@@ -156,7 +158,10 @@ def _run_file(request: TrainRequest, recipe: Recipe, split: Split) -> RunFile:
 def _train(request: TrainRequest, recipe: Recipe, split: Split) -> RunResult | None:
     train = _train_here if request.workers is None else _train_on_workers
     matcher = train(request, recipe, split)
-    return None if matcher is None else _finish(request, recipe, split, matcher)
+    if matcher is None:
+        return None
+    request.on_trained()
+    return _finish(request, recipe, split, matcher)
 
 
 def _train_here(request: TrainRequest, recipe: Recipe, split: Split) -> Matcher | None:

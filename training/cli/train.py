@@ -77,14 +77,25 @@ def train(
         warm_start=warm_start,
         refit=refit,
         should_stop=flag,
+        on_trained=flag.stop_at_once,
         workers=None if workers is None else Workers(workers, max_failures, ray_address),
     )
-    with stop_on_interrupt(flag):
-        run = train_bundle(request)
+    run = _trained(request, flag)
     if run is None:
         say(f"a checkpoint is in {out / 'checkpoint'}: go on with the same command and --resume")
         raise typer.Exit(INTERRUPTED)
     _show(run, out, as_json=as_json)
+
+
+def _trained(request: TrainRequest, flag: StopFlag) -> TrainedRun | None:
+    """Train until it is done or stopped; once all weights are saved, any moment is good to stop."""
+    try:
+        with stop_on_interrupt(flag):
+            return train_bundle(request)
+    except KeyboardInterrupt:
+        if not flag.at_once:
+            raise
+        return None
 
 
 def _show(run: TrainedRun, out: Path, *, as_json: bool) -> None:

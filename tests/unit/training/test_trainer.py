@@ -283,6 +283,19 @@ def test_a_signal_sets_the_flag_and_a_second_one_interrupts():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_after_the_last_step_the_first_signal_interrupts():
+    """Nobody asks the flag any more; a signal that came with the last step counts too."""
+    flag = StopFlag()
+    flag.stop_at_once()
+    with stop_on_interrupt(flag), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
+    late = StopFlag()
+    with stop_on_interrupt(late):
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            late.stop_at_once()
+
+
 def test_torch_is_left_as_it_was():
     """Threads, algorithms and the global generator are put back."""
     state = torch.random.get_rng_state()

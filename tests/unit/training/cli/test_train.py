@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from training import gate
 from vizsla import bundles
 from vizsla.cli import main
 from vizsla.datasets import fetch
@@ -143,6 +144,21 @@ def test_ctrl_c_saves_and_says_how_to_go_on(home, tmp_path, capsys):
     assert (stopped.returncode, unfinished, resumed) == (130, 2, 0)
     assert "--resume" in said.decode()
     assert "--resume" in refused
+
+
+@pytest.mark.slow
+def test_one_signal_stops_the_gate(home, tmp_path, capsys, monkeypatch):
+    """Everything is trained and saved by then; with --resume only the gate is left."""
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "judge", lambda *_: signal.raise_signal(signal.SIGTERM))
+        stopped, _, said = run(capsys, *arguments(home, tmp_path / "run"))
+    n_lines = log_lines(tmp_path / "run")
+    resumed, _, _ = run(capsys, *arguments(home, tmp_path / "run", "--resume"))
+
+    assert (stopped, resumed) == (130, 0)
+    assert "--resume" in said
+    assert log_lines(tmp_path / "run") == n_lines
+    assert bundles.load(bundles.locate(tmp_path / "run"))
 
 
 @pytest.mark.slow
