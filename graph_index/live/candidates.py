@@ -23,7 +23,7 @@ _EQUAL = 4e-6
 
 
 class _Nearness:
-    """Minus the squared distance to a vector, as a ``Scorer``: query ``i`` asks for target ``i``."""
+    """Minus the squared distance to a vector, as a ``Scorer``: a query's one feature names its target."""
 
     def __init__(self, item_vectors: NDArray[np.float32], targets: NDArray[np.float32]) -> None:
         self._item_vectors = item_vectors
@@ -34,7 +34,7 @@ class _Nearness:
         return len(self._item_vectors)
 
     def user_state(self, queries: Sequence[Query]) -> NDArray[np.float32]:
-        rows = np.array([query.history[0] for query in queries], np.int64)
+        rows = np.array([query.user_features for query in queries], np.int64)[:, 0]
         return np.asarray(self._targets[rows], np.float32)
 
     def score(
@@ -58,7 +58,8 @@ def near_items(
     if graph.n_items <= EXACT_BELOW:
         return _scanned(graph.alive, item_vectors, targets, k)
     settings = SearchSettings(beam_width=2 * k, max_rounds=10, proxy_seeds=0, exhaustive_below=0)
-    queries = [Query(np.array([row])) for row in range(len(targets))]
+    nobody = np.empty(0, np.int64)
+    queries = [Query(nobody, np.array([row])) for row in range(len(targets))]
     found = GraphRetriever(graph, item_vectors, settings).search(
         _Nearness(item_vectors, targets), queries, SearchOptions(k=k, mode=Mode.WALK)
     )

@@ -42,7 +42,8 @@ def random_reachable_graph(rng, n_items, degree):
 
 
 def table_queries(n_queries):
-    return [Query(np.array([row])) for row in range(n_queries)]
+    """One query per row of a table, which may have more rows than items."""
+    return [Query(np.empty(0, np.int64), np.array([row])) for row in range(n_queries)]
 
 
 @settings(max_examples=60, deadline=None)

@@ -23,7 +23,9 @@ __all__ = [
 
 
 class TableScorer:
-    """Scores read from a table: ``history[0]`` of a query is its row, so answers are known.
+    """Scores read from a table, so that answers are known.
+
+    ``history[0]`` of a query is its row, or ``user_features[0]`` where it has no history.
 
     Args:
         table: ``(Q, N)`` float32 scores.
@@ -45,7 +47,8 @@ class TableScorer:
 
     def user_state(self, queries: Sequence[Query]) -> NDArray[np.int64]:
         """Return ``(B,)`` the table's row of each query."""
-        return np.array([query.history[0] for query in queries], np.int64)
+        sources = (q.history if len(q.history) else q.user_features for q in queries)
+        return np.array([-1 if source is None else source[0] for source in sources], np.int64)
 
     def score(
         self, state: NDArray[np.int64], query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
