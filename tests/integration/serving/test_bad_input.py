@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -149,6 +150,17 @@ COMMANDS = {
     "serve": ["serve", "--embedded", "--port", "0"],
     "compact": ["items", "compact"],
 }
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """``serve`` sets up the logs of its process, which is ours here."""
+    loggers = logging.getLogger(), logging.getLogger("uvicorn")
+    before = [(logger, list(logger.handlers), logger.level) for logger in loggers]
+    yield
+    for logger, handlers, level in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 def run(arguments: list[str], capsys: Any) -> tuple[int, str]:
