@@ -99,11 +99,20 @@ def run_filters(
     return list(filter_targets(file.result.rows))
 
 
-def filter_rows(name: str, bundle: Bundle, queries: Sequence[Query], seed: int) -> list[Row]:
-    """Return all rows of one bundle: every kind of filter at every selectivity by every method."""
+def filter_rows(
+    name: str,
+    bundle: Bundle,
+    queries: Sequence[Query],
+    seed: int,
+    methods: Sequence[str] = tuple(METHODS),
+) -> list[Row]:
+    """Return all rows of one bundle: every kind of filter at every selectivity by some methods."""
     data = filtered_catalogue(bundle, queries, seed)
     return [
-        row for kind in KINDS for share in SELECTIVITIES for row in _rows(name, data, kind, share)
+        row
+        for kind in KINDS
+        for share in SELECTIVITIES
+        for row in _rows(name, data, kind, share, methods)
     ]
 
 
@@ -197,11 +206,14 @@ def _condition(**fields: object) -> Filter:
     return Filter.model_validate(fields)
 
 
-def _rows(name: str, data: Filtered, kind: str, share: float) -> list[Row]:
+def _rows(
+    name: str, data: Filtered, kind: str, share: float, methods: Sequence[str] = tuple(METHODS)
+) -> list[Row]:
     allowed = [data.attributes.allowed(filters) for filters in _filters(data, kind, share)]
     truth = [_best(row, mask) for row, mask in zip(data.scores, allowed, strict=True)]
     rows = []
-    for method, options in METHODS.items():
+    for method in methods:
+        options = METHODS[method]
         start_s = time.process_time()
         found = [
             data.retriever.search(

@@ -12,6 +12,7 @@ from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.presets import PRESETS
 from training.bench.retrieval.run import COLUMNS, run_retrieval, shown
 from training.cli.bench_options import Fresh, Strict, ToFile
+from training.cli.bench_training import named_paths
 from training.evaluate import open_split
 from training.provenance import provenance
 from vizsla.bundles import load
@@ -31,6 +32,12 @@ def retrieval(
             help="Bundle with a graph, or a folder of `vizsla train`; default runs/PRESET."
         ),
     ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=PATH of another bundle of the same data, measured at the walks' points."
+        ),
+    ] = None,
     queries: Annotated[
         int,
         typer.Option(
@@ -48,14 +55,20 @@ def retrieval(
     """
     chosen = look_up("preset", preset, PRESETS)
     opened = load(bundle or Path("runs") / preset)
+    others = {name: load(path) for name, path in named_paths("--beside", beside or []).items()}
     n_queries = queries or chosen.n_queries
     split = open_split(opened, resolve(opened.manifest.dataset.name, load_settings().home))
     kept = {"bundle": opened.manifest.content_hash, "queries": n_queries}
+    kept |= {f"beside {name}": other.manifest.content_hash for name, other in others.items()}
     file = BenchFile(json, new_result("retrieval", preset, provenance(seed), kept), fresh=fresh)
-    folder = json.with_suffix("") / opened.manifest.content_hash[:12]
     sizes = {"validation": max(1, n_queries // 2), "test": n_queries}
-    arena = Arena(opened, split, sizes, seed, folder)
-    targets = run_retrieval(arena, file, chosen)
+    arenas = {
+        name: Arena(
+            each, split, sizes, seed, json.with_suffix("") / each.manifest.content_hash[:12]
+        )
+        for name, each in {"": opened, **others}.items()
+    }
+    targets = run_retrieval(arenas.pop(""), file, chosen, arenas)
     done = file.finish(targets, COLUMNS, _summary(shown(file.result.rows)))
     conclude(done, COLUMNS, strict=strict)
 

@@ -24,6 +24,9 @@ class RetrievalPreset:
             batches of 8; None where nothing is asked.
         bytes_per_item: Most memory of tables and index per item; None where nothing is asked.
         build_s: Longest build of the graph; None where nothing is asked.
+        filter_queries: Queries of the step ``filters``, each scored against everything once.
+        churn_share: Share of the items that the step ``churn`` inserts, and as many are removed; 0
+            leaves the step out: it builds two graphs.
     """
 
     n_queries: int
@@ -32,6 +35,8 @@ class RetrievalPreset:
     gemm_efficiency: float | None = None
     bytes_per_item: float | None = None
     build_s: float | None = None
+    filter_queries: int = 20
+    churn_share: float = 0.1
 
 
 SMALL_SHARES: tuple[Share, ...] = (
@@ -55,7 +60,9 @@ PRESETS = {
         {"walk_proxy": 20.0, "walk_proxy_hnsw": 40.0},
         bytes_per_item=1300.0,
         build_s=900.0,
+        filter_queries=8,
+        churn_share=0.0,
     ),
-    "tiny": RetrievalPreset(24, SMALL_SHARES[:1], {"walk_proxy": 1.0}),
+    "tiny": RetrievalPreset(24, SMALL_SHARES[:1], {"walk_proxy": 1.0}, filter_queries=4),
 }
 """``tiny`` shows on any small bundle that everything works."""

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from graph_index.build import BuildProgress, build_graph
 from graph_index.settings import BuildSettings
 from training.bench.form import BenchFile, Row, Target
-from training.bench.retrieval.ablations import ablation_points
+from training.bench.retrieval.ablations import ablation_points, points_beside
 from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.choose import choose
+from training.bench.retrieval.further import changed, filtered, further_targets
 from training.bench.retrieval.machine import Yardstick, measure_yardstick
 from training.bench.retrieval.measure import (
     DEPTHS,
@@ -51,13 +52,16 @@ COLUMNS = (
 )
 
 
-def run_retrieval(arena: Arena, file: BenchFile, preset: RetrievalPreset) -> list[Target]:
+def run_retrieval(
+    arena: Arena, file: BenchFile, preset: RetrievalPreset, beside: Mapping[str, Arena]
+) -> list[Target]:
     """Measure all systems that make sense for a bundle.
 
     Args:
         arena: The opened bundle.
         file: Rows are added to it a step at a time; the picture lies beside it.
         preset: Sizes and targets.
+        beside: Name to another bundle of the same data, whose walks are measured at the same points.
     """
     yardstick = measure_yardstick(arena)
     systems = [system for system in SYSTEMS if arena.fits(system)]
@@ -71,8 +75,15 @@ def run_retrieval(arena: Arena, file: BenchFile, preset: RetrievalPreset) -> lis
     file.step("test", partial(_test, arena, chosen, yardstick))
     ablations = dict.fromkeys(ablation_points(chosen), ())
     file.step("ablations", partial(_test, arena, ablations, yardstick))
+    for name, other in beside.items():
+        points = dict.fromkeys(points_beside(chosen, name), ())
+        file.step(f"beside {name}", partial(_test, other, points, yardstick))
+    file.step("filters", partial(filtered, arena, preset))
+    if preset.churn_share:
+        file.step("churn", partial(changed, arena, preset))
     file.step("auto", lambda: recommended(file.result.rows))
-    return list(retrieval_targets(preset, file.result.rows))
+    rows = file.result.rows
+    return [*retrieval_targets(preset, rows), *further_targets(rows)]
 
 
 def shown(rows: Sequence[Row]) -> list[Row]:

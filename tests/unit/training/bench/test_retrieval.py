@@ -145,7 +145,7 @@ def test_a_whole_run_writes_everything_and_resumes(world, monkeypatch, capsys, t
     monkeypatch.setenv("VIZSLA_HOME", str(world.home))
     file = tmp_path / "retrieval.json"
     arguments = ["bench", "retrieval", "--preset", "tiny", "--bundle", world.bundle.path]
-    arguments += ["--queries", "16", "--json", file]
+    arguments += ["--queries", "16", "--json", file, "--beside", f"other={world.bundle.path}"]
     outputs = [_run(arguments, capsys) for _ in range(2)]
     found = json.loads(file.read_text())
     test = [row for row in found["rows"] if row["step"] == "test"]
@@ -159,6 +159,10 @@ def test_a_whole_run_writes_everything_and_resumes(world, monkeypatch, capsys, t
     assert all(row["gemm_efficiency_ratio"] > 0 for row in test)
     assert file.with_suffix(".png").stat().st_size > 10_000
     assert len(found["targets"]) > 3
+    beside = {row["system"] for row in found["rows"] if row["step"] == "beside other"}
+    assert "exhaustive, other" in beside
+    assert {row["step"] for row in found["rows"]} >= {"filters", "churn"}
+    assert any(target["name"].startswith("churn, start proxy") for target in found["targets"])
 
 
 @pytest.mark.slow
