@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from graph_index.attach import load_graph, search_settings
 from graph_index.backends import BACKENDS
+from graph_index.candidates import CandidateSource, SourceKind, open_source
 from graph_index.graph import Graph
+from graph_index.retriever import GraphRetriever
 from graph_index.settings import SearchSettings
 from training.bench.retrieval.points import Numbers, System
 from training.bench.retrieval.scorers import SCORERS
@@ -24,6 +26,7 @@ from training.data import EvalCases, Split
 from training.evaluation.search import queries_of
 from training.ranking import sample_cases, slice_rows
 from vizsla.bundles import Bundle, read_tables
+from vizsla.cli_output import say
 from vizsla.contracts.index import ProxyScorer, Query, Retriever, SearchOptions, SearchResult
 from vizsla.errors import UsageError
 from vizsla.models.recommender.loading import load_matcher, matcher_scorer
@@ -75,6 +78,7 @@ class Arena:
         torch.set_num_threads(1)
         faiss.omp_set_num_threads(1)
         self._retrievers: dict[tuple[str, Numbers], tuple[Any, float]] = {}
+        self._sources: dict[SourceKind, tuple[CandidateSource, float]] = {}
         self._scorers: dict[str, ProxyScorer] = {}
         self._parts: dict[str, Part] = {}
 
@@ -128,7 +132,8 @@ class Arena:
             settings = self.settings.model_copy(update=dict(system.settings))
             start_s = time.perf_counter()
             opened = self._open(system.backend, settings)
-            self._retrievers[key] = opened, time.perf_counter() - start_s
+            spent_s = time.perf_counter() - start_s + self._give_source(opened, settings)
+            self._retrievers[key] = opened, spent_s
         opened, self.build_s[system.name] = self._retrievers[key]
         return opened
 
@@ -149,6 +154,23 @@ class Arena:
         asked = replace(options, excluded=own.excluded(start, stop))
         retriever: Retriever = self.retriever(system)
         return retriever.search(self.scorer(system.scorer), own.queries[start:stop], asked)
+
+    def _give_source(self, opened: Any, settings: SearchSettings) -> float:
+        """Give a retriever the index that it searches for candidates, made once for all systems.
+
+        Returns:
+            Seconds that the making took, 0 where the retriever needs none.
+        """
+        kind: SourceKind = getattr(opened, "source_kind", settings.seed_search)
+        if kind == 0 or not isinstance(opened, GraphRetriever):
+            return 0.0
+        if kind not in self._sources:
+            say(f"opening the index of candidates {kind}")
+            start_s = time.perf_counter()
+            made = open_source(kind, self.vectors)
+            self._sources[kind] = made, time.perf_counter() - start_s
+        opened.source, spent_s = self._sources[kind]
+        return spent_s
 
     def _open(self, backend: str, settings: SearchSettings) -> Any:
         if backend == "graph_set_marks":

@@ -13,6 +13,7 @@ from training.bench.form import Row
 from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.machine import Yardstick
 from training.bench.retrieval.points import EXHAUSTIVE, Point
+from training.bench.retrieval.scorers import SAME_SCORES
 from training.metrics import coverage_at_k, recall_at_k
 from vizsla.contracts.index import SearchResult
 from vizsla.files import atomic_path
@@ -66,6 +67,7 @@ def truth(
     arena: Arena, scorer: str, part: str, advance: Callable[[int], object]
 ) -> NDArray[np.int64]:
     """Return ``(Q, k)`` exhaustive lists of a part, from the folder where they are there."""
+    scorer = SAME_SCORES.get(scorer, scorer)
     path = arena.folder / f"exhaustive-{scorer}-{part}.npy"
     n_queries = len(arena.part(part).queries)
     if path.is_file():
