@@ -26,6 +26,7 @@ from training.bench.retrieval.measure import (
     row_of,
     truth,
 )
+from training.bench.retrieval.memory import memory_rows
 from training.bench.retrieval.picture import plot_costs
 from training.bench.retrieval.points import EXHAUSTIVE, SYSTEMS, Point, System, points_of
 from training.bench.retrieval.presets import RetrievalPreset
@@ -78,12 +79,13 @@ def run_retrieval(
     for name, other in beside.items():
         points = dict.fromkeys(points_beside(chosen, name), ())
         file.step(f"beside {name}", partial(_test, other, points, yardstick))
+    file.step("memory", partial(_memory, {"": arena, **beside}))
     file.step("filters", partial(filtered, arena, preset))
     if preset.churn_share:
         file.step("churn", partial(changed, arena, preset))
     file.step("auto", lambda: recommended(file.result.rows))
     rows = file.result.rows
-    return [*retrieval_targets(preset, rows), *further_targets(rows)]
+    return [*retrieval_targets(preset, rows), *further_targets(preset, rows)]
 
 
 def shown(rows: Sequence[Row]) -> list[Row]:
@@ -102,6 +104,14 @@ def _build(arena: Arena) -> list[Row]:
         report: BuildProgress = lambda step, _share: bar.note(step)  # noqa: E731
         build_graph(arena.vectors, settings, arena.seed, progress=report)
     return [{"build_s": time.perf_counter() - start_s, "n_items": arena.n_items}]
+
+
+def _memory(arenas: Mapping[str, Arena]) -> list[Row]:
+    return [
+        {"system": name or "this bundle", **row}
+        for name, arena in arenas.items()
+        for row in memory_rows(arena.bundle.path)
+    ]
 
 
 def _tune(arena: Arena, system: System, yardstick: Yardstick) -> list[Row]:

@@ -78,9 +78,6 @@ def _limits(preset: RetrievalPreset, rows: Sequence[Row], test: Sequence[Row]) -
     if preset.gemm_efficiency is not None:
         value = _value(walk, "gemm_efficiency_ratio")
         yield Target.of("walk_proxy: gemm efficiency", value, ">=", preset.gemm_efficiency)
-    if preset.bytes_per_item is not None:
-        value = _value(walk, "bytes_per_item")
-        yield Target.of("walk_proxy: bytes per item", value, "<=", preset.bytes_per_item)
     if preset.build_s is not None:
         built = [row["build_s"] for row in rows if row["step"] == "build"]
         yield Target.of("graph build, s", built[0] if built else None, "<=", preset.build_s)
