@@ -16,6 +16,7 @@ from training.cli.bench_training import named_paths
 from training.evaluate import open_split
 from training.provenance import provenance
 from vizsla.bundles import load
+from vizsla.cli_output import say
 from vizsla.config import load_settings
 from vizsla.datasets import resolve
 from vizsla.registry import look_up
@@ -70,7 +71,16 @@ def retrieval(
     }
     targets = run_retrieval(arenas.pop(""), file, chosen, arenas)
     done = file.finish(targets, COLUMNS, _summary(shown(file.result.rows)))
+    _say_best(bundle or Path("runs") / preset, done.rows)
     conclude(done, COLUMNS, strict=strict)
+
+
+def _say_best(bundle: Path, rows: list[Row]) -> None:
+    """Say with which command mode ``auto`` answers as the fastest system did."""
+    for row in (row for row in rows if row["step"] == "auto"):
+        settings = " ".join(f"--search {name}={value}" for name, value in row["search"].items())
+        say(f"fastest at the compared coverage: {row['system']}; to answer so by default:")
+        say(f"  vizsla index configure {bundle} {settings}")
 
 
 def _summary(rows: list[Row]) -> list[Row]:

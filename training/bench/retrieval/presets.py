@@ -65,5 +65,6 @@ PRESETS = {
         churn_share=0.0,
     ),
     "tiny": RetrievalPreset(24, SMALL_SHARES[:1], {"walk_proxy": 1.0}, filter_queries=4),
+    "own": RetrievalPreset(400, (), {}),
 }
-"""``tiny`` shows on any small bundle that everything works."""
+"""``tiny`` shows on any small bundle that everything works, ``own`` asks for nothing but a winner."""
