@@ -14,6 +14,7 @@ from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
 from serving.core.protocols import Engine
 from serving.core.stages.features import encode_features
+from vizsla.blas import one_blas_thread
 from vizsla.bundles import Bundle, load, read_tables
 from vizsla.config import SearchSettings
 from vizsla.contracts.api import Notice
@@ -46,6 +47,7 @@ def deep_scorer_loader(threads: int) -> ScorerLoader:
         from vizsla.models.recommender.loading import load_scorer
 
         torch.set_num_threads(threads)
+        one_blas_thread()
         model = bundle.manifest.model
         return load_scorer(model.name, model.config, bundle.weights(), read_tables(bundle))
 

@@ -25,6 +25,7 @@ from training.bench.retrieval.set_marks import SetMarksRetriever
 from training.data import EvalCases, Split
 from training.evaluation.search import queries_of
 from training.ranking import sample_cases, slice_rows
+from vizsla.blas import one_blas_thread
 from vizsla.bundles import Bundle, read_tables
 from vizsla.cli_output import say
 from vizsla.contracts.index import ProxyScorer, Query, Retriever, SearchOptions, SearchResult
@@ -76,6 +77,7 @@ class Arena:
         if self.bundle.graph_dir is None:
             raise UsageError(f"{self.bundle.path} has no graph: run `vizsla index build`")
         torch.set_num_threads(1)
+        one_blas_thread()
         faiss.omp_set_num_threads(1)
         self._retrievers: dict[tuple[str, Numbers], tuple[Any, float]] = {}
         self._sources: dict[SourceKind, tuple[CandidateSource, float]] = {}
