@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -62,11 +63,12 @@ def retrieval(
     kept = {"bundle": opened.manifest.content_hash, "queries": n_queries}
     kept |= {f"beside {name}": other.manifest.content_hash for name, other in others.items()}
     file = BenchFile(json, new_result("retrieval", preset, provenance(seed), kept), fresh=fresh)
+    answers = json.with_suffix("")
+    if fresh:
+        shutil.rmtree(answers, ignore_errors=True)
     sizes = {"validation": max(1, n_queries // 2), "test": n_queries}
     arenas = {
-        name: Arena(
-            each, split, sizes, seed, json.with_suffix("") / each.manifest.content_hash[:12]
-        )
+        name: Arena(each, split, sizes, seed, answers / each.manifest.content_hash[:12])
         for name, each in {"": opened, **others}.items()
     }
     targets = run_retrieval(arenas.pop(""), file, chosen, arenas)

@@ -47,7 +47,7 @@ def _variants(point: Point) -> list[Point]:
     made = [
         point,
         replace(point, system=_named(system, "no_tables", scorer="no_tables")),
-        replace(point, system=_named(system, "set_marks", backend="graph_set_marks")),
+        replace(point, system=_named(system, "set_marks", backend="graph_set_marks", slow=True)),
     ]
     if system.seeded:
         entries = (("entry_points_with_proxy", 1),)

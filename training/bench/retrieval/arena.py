@@ -117,6 +117,8 @@ class Arena:
 
     def fits(self, system: System) -> bool:
         """Return whether a system makes sense here: components for rails, patience for the slow."""
+        if system.grid == "walked":
+            return self.n_items > self.settings.proxy_scan_below
         if system.backend == "rails":
             return isinstance(self.matcher, MixtureOfLogits)
         return not (system.slow and self.n_items > 100_000)

@@ -74,7 +74,7 @@ def run_retrieval(
     plot_costs(tuned, _title(arena), file.path.with_suffix(".png"))
     chosen = _chosen(systems, tuned, preset, arena.n_items)
     file.step("test", partial(_test, arena, chosen, yardstick))
-    ablations = dict.fromkeys(ablation_points(chosen), ())
+    ablations = {point: () for point in ablation_points(chosen) if arena.fits(point.system)}
     file.step("ablations", partial(_test, arena, ablations, yardstick))
     for name, other in beside.items():
         points = dict.fromkeys(points_beside(chosen, name), ())
@@ -147,7 +147,7 @@ def _test(arena: Arena, points: Mapping[Point, Sequence[str]], yardstick: Yardst
     """Measure points side by side; the first exhaustive one of each depth is the yardstick."""
     scorers = {point.system.scorer for point in points}
     n_queries = len(arena.part("test").queries)
-    with progress("test", total=n_queries * (1 + len(scorers)), unit="queries") as bar:
+    with progress("test", total=n_queries * (2 + len(scorers)), unit="queries") as bar:
         lists = {scorer: truth(arena, scorer, "test", bar.advance) for scorer in scorers}
         made = answer_side_by_side(arena, list(points), "test", bar.advance)
     return [

@@ -86,13 +86,15 @@ def test_the_rivals_are_compared_at_equal_coverage():
 
 
 def test_auto_takes_the_settings_of_the_winner():
-    """A rival's candidates become ``auto_rescores``, its scan the seeds' scan."""
+    """A rival's candidates become ``auto_rescores``, its scan the seeds' scan, whatever the size."""
     rows = [report("walk_proxy", qps=200.0), report("proxy_scan_int8", qps=400.0)]
+    exact = [*rows, report("proxy_scan", qps=800.0, n_items=300_000)]
 
-    assert recommended(rows)[0]["search"] == {
+    assert recommended(rows)[0]["search"] == {"auto_rescores": 700, "seed_search": 1}
+    assert recommended(exact)[0]["search"] == {
         "auto_rescores": 700,
-        "beam_width": 700,
-        "seed_search": 1,
+        "seed_search": 0,
+        "proxy_scan_below": 300_000,
     }
     assert recommended(rows[:1])[0]["search"]["proxy_seeds"] == 700
     assert recommended([]) == []
