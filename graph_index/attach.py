@@ -86,7 +86,11 @@ def build_index(
 
 
 def open_retriever(
-    bundle: Bundle, settings: SearchSettings | None = None, *, clock: Clock | None = None
+    bundle: Bundle,
+    settings: SearchSettings | None = None,
+    *,
+    clock: Clock | None = None,
+    device: str | None = None,
 ) -> Retriever:
     """Open the bundle's index; without one, a retriever that scores everything.
 
@@ -94,19 +98,26 @@ def open_retriever(
         bundle: A loaded bundle.
         settings: Defaults of a search; None for those stored with the index.
         clock: For deadlines and times; None for the machine's.
+        device: Torch device that everything is put on and searched on; None for NumPy and compiled
+            code on the processor.
 
     Raises:
         CorruptArtifactError: The index cannot be read or is broken.
         IncompatibleArtifactError: The index belongs to other items or vectors.
         UnknownNameError: The index was made by a backend that is not installed.
+        UsageError: There is no such device, or the bundle has no graph to put on it.
     """
     vectors = bundle.item_vectors()
+    if device is not None and bundle.graph_dir is None:
+        raise UsageError(f"device {device!r}: {bundle.path} has no graph; run: vizsla index build")
     if bundle.graph_dir is None:
         return ExhaustiveRetriever(vectors, settings, clock=clock)
     graph, manifest = load_graph(bundle)
     chosen = settings or search_settings(manifest)
-    retriever: Retriever = BACKENDS.load(manifest.backend).from_graph(
-        graph, vectors, chosen, clock=clock, tables=read_tables(bundle)
+    backend = BACKENDS.load(manifest.backend if device is None else "torch_device")
+    placed = {} if device is None else {"device": device}
+    retriever: Retriever = backend.from_graph(
+        graph, vectors, chosen, clock=clock, tables=read_tables(bundle), **placed
     )
     return retriever
 
