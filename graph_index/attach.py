@@ -33,6 +33,7 @@ __all__ = [
 
 _BACKEND = "graph"
 _FOLDER = "graph"
+_EXACT = "exact_neighbors"
 
 
 def build_index(
@@ -61,7 +62,8 @@ def build_index(
 
     Raises:
         DataError: The item vectors hold a NaN or an infinity.
-        UsageError: The bundle has no tables of float32 to store otherwise.
+        UsageError: The bundle has no tables of float32 to store otherwise, or there is no such
+            device.
     """
     clock = clock or SystemClock()
     settings = settings or BuildSettings()
@@ -78,7 +80,7 @@ def build_index(
         vocab_hash=bundle.manifest.vocab_hash,
         vectors_hash=bundle.manifest.vectors_hash,
         seed=seed,
-        report=graph_report(graph, vectors),
+        report=graph_report(graph, vectors) | _origin(settings),
         search=(search or SearchSettings()).model_dump(),
     )
     parts = _Parts(graph, manifest, settings.table_dtype)
@@ -166,9 +168,15 @@ def has_index(bundle: Bundle, settings: BuildSettings, seed: int) -> bool:
         manifest.backend == _BACKEND
         and (manifest.max_degree, manifest.ef_construction, manifest.seed)
         == (settings.max_degree, settings.ef_construction, seed)
+        and (_EXACT in manifest.report) == (settings.device is not None)
         # k-means may leave fewer distinct medoids than asked
         and most // 2 <= manifest.n_entry_points <= most
     )
+
+
+def _origin(settings: BuildSettings) -> dict[str, float]:
+    """Say in the report that the neighbours were exact; which device found them does not matter."""
+    return {} if settings.device is None else {_EXACT: 1.0}
 
 
 def load_graph(bundle: Bundle) -> tuple[Graph, IndexManifest]:

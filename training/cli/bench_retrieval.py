@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from graph_index.device.places import open_device
 from training.bench.form import BenchFile, Row, conclude, new_result
 from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.presets import PRESETS
@@ -38,6 +39,10 @@ def retrieval(
         ),
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of the samples of queries.")] = 0,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Also search on a torch device: cpu, cuda or cuda:N (walk_device)."),
+    ] = None,
     strict: Strict = False,
     fresh: Fresh = False,
 ) -> None:
@@ -47,6 +52,8 @@ def retrieval(
     side by side in one process. Figures are per core: set OMP_NUM_THREADS=1.
     """
     chosen = look_up("preset", preset, PRESETS)
+    if device is not None:
+        open_device(device)
     opened = load(bundle or Path("runs") / preset)
     n_queries = queries or chosen.n_queries
     split = open_split(opened, resolve(opened.manifest.dataset.name, load_settings().home))
@@ -54,7 +61,7 @@ def retrieval(
     file = BenchFile(json, new_result("retrieval", preset, provenance(seed), kept), fresh=fresh)
     folder = json.with_suffix("") / opened.manifest.content_hash[:12]
     sizes = {"validation": max(1, n_queries // 2), "test": n_queries}
-    arena = Arena(opened, split, sizes, seed, folder)
+    arena = Arena(opened, split, sizes, seed, folder, device)
     targets = run_retrieval(arena, file, chosen)
     done = file.finish(targets, COLUMNS, _summary(shown(file.result.rows)))
     conclude(done, COLUMNS, strict=strict)

@@ -111,6 +111,9 @@ def test_has_index_knows_its_settings(bundle, tmp_path):
     assert not has_index(built, SMALL, 2)
     assert not has_index(built, BuildSettings(max_degree=10), 1)
     assert not has_index(built, BuildSettings(max_degree=8, n_entry_points=3), 1)
+    exact = SMALL.model_copy(update={"device": "cpu"})
+    assert not has_index(built, exact, 1)
+    assert has_index(build_index(bundle, tmp_path / "exact", exact, 1), exact, 1)
 
 
 def test_an_index_of_another_bundle_is_refused(bundle, tmp_path):
