@@ -54,8 +54,8 @@ def exact_neighbors(
         ``(N, M)`` int32; a short row is padded with the item's own number.
 
     Complexity:
-        ``O(N^2 D)``.  Memory on the device: the vectors, ``N * (C + 4 M)`` numbers of 4 bytes, at
-        times ``N * 2 M`` of 8, and one block of ``_CELLS``.
+        ``O(N^2 D)``.  Memory on the device: ``4 (D + C) + 40 M`` bytes an item, and a few blocks
+        of ``_CELLS``.
 
     References:
         Malkov and Yashunin, TPAMI 2020, algorithm 4; exact neighbours in place of a search.

@@ -58,6 +58,8 @@ def retrieval(
     n_queries = queries or chosen.n_queries
     split = open_split(opened, resolve(opened.manifest.dataset.name, load_settings().home))
     kept = {"bundle": opened.manifest.content_hash, "queries": n_queries}
+    if device is not None:
+        kept["device"] = device
     file = BenchFile(json, new_result("retrieval", preset, provenance(seed), kept), fresh=fresh)
     folder = json.with_suffix("") / opened.manifest.content_hash[:12]
     sizes = {"validation": max(1, n_queries // 2), "test": n_queries}
