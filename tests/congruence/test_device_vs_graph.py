@@ -47,15 +47,19 @@ OPTIONS = {
 }
 
 
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("graph", GRAPHS)
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("options", OPTIONS)
-def test_same_answer_for_the_same_work(graph, settings, options):
+def test_same_answer_for_the_same_work(graph, settings, options, device):
     """Items, scores, number of scored items, rounds and reason are equal, query by query."""
     chosen = SETTINGS[settings].model_copy(update=NARROW)
     scorer, asked = MlpScorer(VECTORS), OPTIONS[options]
     on_host = GraphRetriever(GRAPHS[graph], VECTORS, chosen)
-    on_device = TorchDeviceRetriever(GRAPHS[graph], VECTORS, chosen)
+    on_device = TorchDeviceRetriever(GRAPHS[graph], VECTORS, chosen, device=device)
 
     expected = on_host.search(scorer, QUERIES, asked)
     found = on_device.search(HostScorer(scorer, VECTORS), QUERIES, asked)
@@ -69,3 +73,14 @@ def test_same_answer_for_the_same_work(graph, settings, options):
 def _work(result):
     work = result.work
     return work.mode, work.n_scored, work.n_rounds, work.n_proxy_scored, work.stopped_by
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_same_neighbours_on_every_device(device):
+    """The table is the processor's, but for links that rounding decides."""
+    tables = [
+        build_graph(VECTORS, BuildSettings(max_degree=8, device=place)).neighbors
+        for place in ("cpu", device)
+    ]
+
+    assert (tables[0] == tables[1]).mean() > 0.99
