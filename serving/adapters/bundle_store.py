@@ -54,20 +54,24 @@ def deep_scorer_loader(threads: int) -> ScorerLoader:
     return load_deep_scorer
 
 
-def open_engine(path: Path, search: SearchSettings, load_scorer: ScorerLoader) -> Engine:
+def open_engine(
+    path: Path, search: SearchSettings, load_scorer: ScorerLoader, *, device: str = "cpu"
+) -> Engine:
     """Load and verify a bundle, replay its golden requests and warm it up.
 
     Args:
         path: A bundle directory, or a run directory with ``latest_bundle``.
         search: Bounds of the walk.
         load_scorer: Builds the scorer.
+        device: Where searches run; on ``cpu`` in compiled code, elsewhere through torch.
 
     Raises:
         ArtifactError: The bundle is damaged, or its scorer does not answer as it did when
             the bundle was written.
+        UsageError: There is no such device, or the scorer cannot be put on it.
     """
     bundle = load(path)
-    retriever = open_retriever(bundle)
+    retriever = open_retriever(bundle, device=None if device == "cpu" else device)
     alive = retriever.graph.alive if isinstance(retriever, GraphRetriever) else None
     engine = Engine(
         manifest=bundle.manifest,

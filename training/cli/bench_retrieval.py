@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from graph_index.device.places import open_device
 from training.bench.form import BenchFile, Row, conclude, new_result
 from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.presets import PRESETS
@@ -47,6 +48,10 @@ def retrieval(
         ),
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of the samples of queries.")] = 0,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Also search on a torch device: cpu, cuda or cuda:N (walk_device)."),
+    ] = None,
     strict: Strict = False,
     fresh: Fresh = False,
 ) -> None:
@@ -56,19 +61,23 @@ def retrieval(
     side by side in one process. Figures are per core: set OMP_NUM_THREADS=1.
     """
     chosen = look_up("preset", preset, PRESETS)
+    if device is not None:
+        open_device(device)
     opened = load(bundle or Path("runs") / preset)
     others = {name: load(path) for name, path in named_paths("--beside", beside or []).items()}
     n_queries = queries or chosen.n_queries
     split = open_split(opened, resolve(opened.manifest.dataset.name, load_settings().home))
     kept = {"bundle": opened.manifest.content_hash, "queries": n_queries}
     kept |= {f"beside {name}": other.manifest.content_hash for name, other in others.items()}
+    if device is not None:
+        kept["device"] = device
     file = BenchFile(json, new_result("retrieval", preset, provenance(seed), kept), fresh=fresh)
     answers = json.with_suffix("")
     if fresh:
         shutil.rmtree(answers, ignore_errors=True)
     sizes = {"validation": max(1, n_queries // 2), "test": n_queries}
     arenas = {
-        name: Arena(each, split, sizes, seed, answers / each.manifest.content_hash[:12])
+        name: Arena(each, split, sizes, seed, answers / each.manifest.content_hash[:12], device)
         for name, each in {"": opened, **others}.items()
     }
     targets = run_retrieval(arenas.pop(""), file, chosen, arenas)

@@ -64,6 +64,7 @@ class Arena:
         sizes: Queries of each part.
         seed: Of the samples.
         folder: Where exhaustive answers are kept.
+        device: Where systems on a torch device run; None leaves them out.
     """
 
     bundle: Bundle
@@ -71,6 +72,7 @@ class Arena:
     sizes: dict[str, int]
     seed: int
     folder: Path
+    device: str | None = None
     build_s: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -119,6 +121,8 @@ class Arena:
         """Return whether a system makes sense here: components for rails, patience for the slow."""
         if system.grid == "walked":
             return self.n_items > self.settings.proxy_scan_below
+        if system.backend == "torch_device" and self.device is None:
+            return False
         if system.backend == "rails":
             return isinstance(self.matcher, MixtureOfLogits)
         return not (system.slow and self.n_items > 100_000)
@@ -183,6 +187,7 @@ class Arena:
         if backend == "popularity":
             counts = self.bundle.items.column("n_interactions").to_numpy()
             return opened(self.graph, self.vectors, settings, n_interactions=counts)
+        placed = {"device": self.device} if backend == "torch_device" else {}
         return opened.from_graph(
-            self.graph, self.vectors, settings, tables=read_tables(self.bundle)
+            self.graph, self.vectors, settings, tables=read_tables(self.bundle), **placed
         )

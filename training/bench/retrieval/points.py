@@ -70,6 +70,7 @@ SYSTEMS = (
     System("walk_proxy", "graph", "seeded"),
     System("walk_proxy_int8", "graph", "seeded", settings=(("seed_search", 1),)),
     System("walk_proxy_hnsw", "graph", "seeded", settings=(("seed_search", 2),)),
+    System("walk_device", "torch_device", "seeded"),
     System("walk_entries", "graph", "entries", seeded=False),
     System("walk_proxy_pruned", "graph", "seeded", settings=(("keep_percent", 50),)),
     System("walk_entries_pruned", "graph", "entries", settings=(("keep_percent", 40),)),

@@ -147,14 +147,15 @@ def test_a_whole_run_writes_everything_and_resumes(world, monkeypatch, capsys, t
     monkeypatch.setenv("VIZSLA_HOME", str(world.home))
     file = tmp_path / "retrieval.json"
     arguments = ["bench", "retrieval", "--preset", "tiny", "--bundle", world.bundle.path]
-    arguments += ["--queries", "16", "--json", file, "--beside", f"other={world.bundle.path}"]
+    arguments += ["--queries", "16", "--device", "cpu", "--json", file]
+    arguments += ["--beside", f"other={world.bundle.path}"]
     outputs = [_run(arguments, capsys) for _ in range(2)]
     found = json.loads(file.read_text())
     test = [row for row in found["rows"] if row["step"] == "test"]
 
     assert "two_stage" in outputs[0]
     assert "test: already in" in outputs[1]
-    assert {"walk_proxy", "two_stage", "proxy_scan", "random", "exhaustive"} <= {
+    assert {"walk_proxy", "walk_device", "two_stage", "proxy_scan", "random", "exhaustive"} <= {
         row["system"] for row in test
     }
     assert all(row["coverage_at_50"] == 1.0 for row in test if row["system"] == "exhaustive")
