@@ -69,8 +69,12 @@ def build_index(
     settings = settings or BuildSettings()
     _check_dtype(bundle, settings.table_dtype)
     vectors = bundle.item_vectors()
-    unfinished = parent_dir / f".index-{bundle.manifest.content_hash[:12]}"
-    graph = build_graph(vectors, settings, seed, progress=progress, work_dir=unfinished)
+    narrowed = settings.table_dtype is not None and not has_index(bundle, settings, seed)
+    if narrowed and has_index(bundle, settings.model_copy(update={"table_dtype": None}), seed):
+        graph = load_graph(bundle)[0]  # only the tables are to change
+    else:
+        unfinished = parent_dir / f".index-{bundle.manifest.content_hash[:12]}"
+        graph = build_graph(vectors, settings, seed, progress=progress, work_dir=unfinished)
     manifest = IndexManifest(
         backend=_BACKEND,
         n_items=graph.n_items,
