@@ -33,6 +33,7 @@ __all__ = [
 
 _BACKEND = "graph"
 _FOLDER = "graph"
+_EXACT = "exact_neighbors"
 
 
 def build_index(
@@ -61,14 +62,19 @@ def build_index(
 
     Raises:
         DataError: The item vectors hold a NaN or an infinity.
-        UsageError: The bundle has no tables of float32 to store otherwise.
+        UsageError: The bundle has no tables of float32 to store otherwise, or there is no such
+            device.
     """
     clock = clock or SystemClock()
     settings = settings or BuildSettings()
     _check_dtype(bundle, settings.table_dtype)
     vectors = bundle.item_vectors()
-    unfinished = parent_dir / f".index-{bundle.manifest.content_hash[:12]}"
-    graph = build_graph(vectors, settings, seed, progress=progress, work_dir=unfinished)
+    narrowed = settings.table_dtype is not None and not has_index(bundle, settings, seed)
+    if narrowed and has_index(bundle, settings.model_copy(update={"table_dtype": None}), seed):
+        graph = load_graph(bundle)[0]  # only the tables are to change
+    else:
+        unfinished = parent_dir / f".index-{bundle.manifest.content_hash[:12]}"
+        graph = build_graph(vectors, settings, seed, progress=progress, work_dir=unfinished)
     manifest = IndexManifest(
         backend=_BACKEND,
         n_items=graph.n_items,
@@ -78,7 +84,7 @@ def build_index(
         vocab_hash=bundle.manifest.vocab_hash,
         vectors_hash=bundle.manifest.vectors_hash,
         seed=seed,
-        report=graph_report(graph, vectors),
+        report=graph_report(graph, vectors) | _origin(settings),
         search=(search or SearchSettings()).model_dump(),
     )
     parts = _Parts(graph, manifest, settings.table_dtype)
@@ -86,7 +92,11 @@ def build_index(
 
 
 def open_retriever(
-    bundle: Bundle, settings: SearchSettings | None = None, *, clock: Clock | None = None
+    bundle: Bundle,
+    settings: SearchSettings | None = None,
+    *,
+    clock: Clock | None = None,
+    device: str | None = None,
 ) -> Retriever:
     """Open the bundle's index; without one, a retriever that scores everything.
 
@@ -94,19 +104,26 @@ def open_retriever(
         bundle: A loaded bundle.
         settings: Defaults of a search; None for those stored with the index.
         clock: For deadlines and times; None for the machine's.
+        device: Torch device that everything is put on and searched on; None for NumPy and compiled
+            code on the processor.
 
     Raises:
         CorruptArtifactError: The index cannot be read or is broken.
         IncompatibleArtifactError: The index belongs to other items or vectors.
         UnknownNameError: The index was made by a backend that is not installed.
+        UsageError: There is no such device, or the bundle has no graph to put on it.
     """
     vectors = bundle.item_vectors()
+    if device is not None and bundle.graph_dir is None:
+        raise UsageError(f"device {device!r}: {bundle.path} has no graph; run: vizsla index build")
     if bundle.graph_dir is None:
         return ExhaustiveRetriever(vectors, settings, clock=clock)
     graph, manifest = load_graph(bundle)
     chosen = settings or search_settings(manifest)
-    retriever: Retriever = BACKENDS.load(manifest.backend).from_graph(
-        graph, vectors, chosen, clock=clock, tables=read_tables(bundle)
+    backend = BACKENDS.load(manifest.backend if device is None else "torch_device")
+    placed = {} if device is None else {"device": device}
+    retriever: Retriever = backend.from_graph(
+        graph, vectors, chosen, clock=clock, tables=read_tables(bundle), **placed
     )
     return retriever
 
@@ -155,9 +172,15 @@ def has_index(bundle: Bundle, settings: BuildSettings, seed: int) -> bool:
         manifest.backend == _BACKEND
         and (manifest.max_degree, manifest.ef_construction, manifest.seed)
         == (settings.max_degree, settings.ef_construction, seed)
+        and (_EXACT in manifest.report) == (settings.device is not None)
         # k-means may leave fewer distinct medoids than asked
         and most // 2 <= manifest.n_entry_points <= most
     )
+
+
+def _origin(settings: BuildSettings) -> dict[str, float]:
+    """Say in the report that the neighbours were exact; which device found them does not matter."""
+    return {} if settings.device is None else {_EXACT: 1.0}
 
 
 def load_graph(bundle: Bundle) -> tuple[Graph, IndexManifest]:

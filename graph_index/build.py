@@ -49,7 +49,8 @@ def build_graph(
     Items that no path from the entries leads to are linked afterwards, so
     reachability is always 100 %.  Items with equal vectors (those never trained, often)
     are moved apart a little first, for the build only; otherwise they would be each
-    other's only neighbours.
+    other's only neighbours.  With ``settings.device`` the neighbours come from an exact search on
+    that device instead, see ``graph_index.device.neighbors``.
 
     Args:
         item_vectors: ``(N, D)`` float32, finite, ``N >= 1``; the item net's output.
@@ -65,6 +66,7 @@ def build_graph(
 
     Raises:
         DataError: No items, wrong shape, or a vector with NaN or infinity (named).
+        UsageError: There is no such device.
 
     Complexity:
         ``O(N log N * ef_construction * D)``: about 4 s for 41,000 x 64 on one core.
@@ -138,7 +140,21 @@ def _neighbor_table(
 ) -> NDArray[np.int32]:
     if len(vectors) <= settings.max_degree:
         return _complete(len(vectors), settings.max_degree)
+    if settings.device is not None:
+        return _exact(vectors, settings, settings.device, report)
     return _hnsw_level_0(vectors, settings, seed, report, Halfway(work_dir))
+
+
+def _exact(
+    vectors: NDArray[np.float32], settings: BuildSettings, device: str, report: BuildProgress
+) -> NDArray[np.int32]:
+    from graph_index.device.neighbors import exact_neighbors
+    from graph_index.device.places import open_device
+
+    place, candidates = open_device(device), settings.ef_construction
+    return exact_neighbors(
+        vectors, settings.max_degree, candidates, place, lambda share: report(NEIGHBOURS, share)
+    )
 
 
 def _complete(n_items: int, max_degree: int) -> NDArray[np.int32]:

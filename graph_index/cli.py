@@ -57,6 +57,13 @@ def build(
         int,
         typer.Option(min=0, help="More than 1 is faster, no two builds are equal; 0: all cores."),
     ] = _DEFAULTS.n_threads,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="cpu, cuda or cuda:N: choose from exact neighbours, found there by torch; "
+            "default: faiss HNSW."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal graphs.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Build even if it is there.")] = False,
     json: Json = False,
@@ -69,6 +76,7 @@ def build(
         n_entry_points=entry_points,
         n_threads=threads or os.cpu_count() or 1,
         table_dtype=table_dtype,
+        device=device,
     )
     if not force and has_index(opened, settings, seed):
         say("the bundle already has this graph; --force builds it again")

@@ -160,11 +160,24 @@ class GraphRetriever:
         returnable = Returnable(self.graph.alive, excluded, allowed)
         results: dict[int, SearchResult] = {}
         for walking, filtered, members in self._groups(options.mode, returnable):
-            scoring = Scoring(scorer, [queries[i] for i in members], self._clock, self.n_items)
-            answer = self._walk if walking else self._score_all
-            found = answer(scoring, plans[filtered], returnable.part(members))
+            batch, part = [queries[i] for i in members], returnable.part(members)
+            found = self._answer(scorer, batch, plans[filtered], part, walking=walking)
             results.update(zip(members, found, strict=True))
         return [results[i] for i in range(len(queries))]
+
+    def _answer(
+        self,
+        scorer: Scorer,
+        queries: Sequence[Query],
+        plan: Plan,
+        returnable: Returnable,
+        *,
+        walking: bool,
+    ) -> list[SearchResult]:
+        """Answer queries that go together."""
+        scoring = Scoring(scorer, queries, self._clock, self.n_items)
+        answer = self._walk if walking else self._score_all
+        return answer(scoring, plan, returnable)
 
     def _groups(self, mode: Mode, returnable: Returnable) -> Iterator[tuple[bool, bool, list[int]]]:
         """Yield batches that go together: whether to walk, whether filtered, and which queries."""

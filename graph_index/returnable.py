@@ -94,13 +94,18 @@ class Returnable:
 
     def open_mask(self, query: int) -> NDArray[np.bool_] | None:
         """Return ``(N,)`` what is alive and allowed, exclusions apart; None for everything."""
-        return None if self._everything else self._masks[self._mask_of[query]]
+        return None if self._everything else self.within(query)
+
+    def within(self, query: int) -> NDArray[np.bool_]:
+        """Return ``(N,)`` what is alive and allowed, exclusions apart; not to be changed."""
+        within: NDArray[np.bool_] = self._masks[self._mask_of[query]]
+        return within
 
     def mask(self, query: int) -> NDArray[np.bool_] | None:
         """Return ``(N,)`` which items may be returned to a query, not to be changed; None for all."""
         if not len(self.excluded[query]):
-            return None if self._everything else self._masks[self._mask_of[query]]
-        mask: NDArray[np.bool_] = self._masks[self._mask_of[query]].copy()
+            return None if self._everything else self.within(query)
+        mask: NDArray[np.bool_] = self.within(query).copy()
         mask[self.excluded[query]] = False
         return mask
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from graph_index.timed import Timed
 from vizsla.clock import Clock
 from vizsla.contracts.index import ComponentScorer, GradientScorer, ProxyScorer, Query, Scorer
 from vizsla.errors import ContractError
 from vizsla.vocabulary import UNKNOWN
 
-__all__ = ["Scoring"]
+__all__ = ["Scoring", "check_histories"]
 
-_MICROSECONDS = 1e6
 _LARGEST_PROXY = 1e30
 """A product with a larger one may overflow, and infinities of both signs have no sum."""
 
 
-class Scoring:
+class Scoring(Timed):
     """One batch of queries under a scorer.
 
     Args:
@@ -44,19 +44,13 @@ class Scoring:
     ) -> None:
         if scorer.n_items != n_items:
             raise ContractError(f"the scorer has {scorer.n_items} items, the index {n_items}")
-        _check_histories(queries, n_items)
+        check_histories(queries, n_items)
+        super().__init__(clock)
         self.n_queries = len(queries)
         self.n_proxy_scored = 0
         self._scorer = scorer
-        self._clock = clock
-        self._parts_s = dict.fromkeys(("state", "seed", "score"), 0.0)
-        self._started_s = clock.monotonic_s()
         with self._timed("state"):
             self._state: Any = scorer.user_state(queries)
-
-    def late(self, deadline_s: float) -> bool:
-        """Return whether the deadline has come."""
-        return self._clock.monotonic_s() >= deadline_s
 
     def score(
         self, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
@@ -150,23 +144,13 @@ class Scoring:
         """Count the time of a ``with`` block as ``seed``."""
         return self._timed("seed")
 
-    def parts_us(self) -> dict[str, int]:
-        """Return microseconds per part so far; what nothing else claims is bookkeeping."""
-        total = self._clock.monotonic_s() - self._started_s
-        parts = self._parts_s | {"bookkeeping": total - sum(self._parts_s.values())}
-        return {name: max(0, round(seconds * _MICROSECONDS)) for name, seconds in parts.items()}
 
-    @contextmanager
-    def _timed(self, part: str) -> Iterator[None]:
-        start = self._clock.monotonic_s()
-        try:
-            yield
-        finally:
-            self._parts_s[part] += self._clock.monotonic_s() - start
+def check_histories(queries: Sequence[Query], n_items: int) -> None:
+    """Refuse item numbers out of range, which would read foreign memory; -1 is an unknown item.
 
-
-def _check_histories(queries: Sequence[Query], n_items: int) -> None:
-    """-1 is an item that nobody knows; any other number outside would read foreign memory."""
+    Raises:
+        ContractError: A history has one.
+    """
     for row, query in enumerate(queries):
         history = query.history
         if len(history) and (history.min() < UNKNOWN or history.max() >= n_items):

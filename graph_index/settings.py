@@ -21,6 +21,8 @@ class BuildSettings(BaseModel):
         n_threads: Threads of the build. More than one is faster and makes the graph
             depend on scheduling: two builds are then equally good, not equal.
         table_dtype: How the bundle's item tables are stored; None leaves them as they are.
+        device: Torch device on which the exact ``ef_construction`` nearest neighbours of each item
+            are found and chosen from; None lets faiss build an HNSW graph on the processor.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +33,7 @@ class BuildSettings(BaseModel):
     kmeans_iterations: int = Field(default=10, ge=1, le=1000)
     n_threads: int = Field(default=1, ge=1)
     table_dtype: TableDtype | None = None
+    device: str | None = None
 
 
 class SearchSettings(BaseModel):

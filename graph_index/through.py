@@ -9,9 +9,9 @@ from graph_index.graph import Graph
 from graph_index.returnable import Returnable
 from graph_index.workspace import Workspace
 
-__all__ = ["through"]
+__all__ = ["BEHIND", "through"]
 
-_BEHIND = 2
+BEHIND = 2
 """Allowed neighbours that stand in for one item that is not; one loses up to a point of coverage."""
 
 
@@ -42,6 +42,6 @@ def through(
     owners = np.repeat(passing, graph.max_degree)
     good = returnable.passes(owners, behind.ravel() - owners * graph.n_items)
     good = (good & marks.is_unvisited(behind.ravel())).reshape(behind.shape)
-    good &= np.cumsum(good, axis=1) <= _BEHIND
+    good &= np.cumsum(good, axis=1) <= BEHIND
     together = np.concatenate([keys[inside], behind[good]])
     return together[np.argsort(together // graph.n_items, kind="stable")]

@@ -98,7 +98,7 @@ def build_served(
     folder = locate(bundle_path)
     clock = clock or SystemClock()
     loader = load_scorer or deep_scorer_loader(settings.serving.scorer_threads)
-    engine = open_engine(folder, settings.search, loader)
+    engine = open_engine(folder, settings.search, loader, device=settings.serving.device)
     histories = open_histories(users_file or default_users_file(folder))
     threads = settings.serving.search_threads
     served = Served(

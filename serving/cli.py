@@ -133,11 +133,24 @@ def serve(
         typer.Option(help="Ray Serve's front; haproxy is faster and binds every interface."),
     ] = None,
     replicas: Annotated[int | None, typer.Option(help="Processes under Ray Serve.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where searches run: cpu, cuda or cuda:N.")
+    ] = None,
 ) -> None:
     """Answer requests over HTTP until Ctrl-C; requests in flight are finished first."""
-    flags = {"host": host, "port": port, "ingress": ingress, "replicas": replicas}
+    flags = {
+        "host": host,
+        "port": port,
+        "ingress": ingress,
+        "replicas": replicas,
+        "device": device,
+    }
     given = {f"serving.{name}": str(value) for name, value in flags.items() if value is not None}
     settings = load_settings(overrides=given)
+    if settings.serving.device != "cpu":
+        from graph_index.device.places import open_device
+
+        open_device(settings.serving.device)  # before a replica fails over it
     folder = locate(bundle)
     users_file = users or default_users_file(folder)
 

@@ -18,6 +18,7 @@ BACKENDS = Registry(
         "proxy_scan_int8": "graph_index.backends.proxy_scan_int8:ProxyScanInt8Retriever",
         "rails": "graph_index.backends.rails:RailsRetriever",
         "random": "graph_index.backends.random:RandomRetriever",
+        "torch_device": "graph_index.backends.torch_device:TorchDeviceRetriever",
         "two_stage": "graph_index.backends.two_stage:TwoStageRetriever",
     },
 )

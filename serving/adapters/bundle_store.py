@@ -14,6 +14,7 @@ from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
 from serving.adapters.item_net import item_net_of
 from serving.core.protocols import Engine
+from vizsla.blas import one_blas_thread
 from vizsla.bundles import Bundle, load, read_tables
 from vizsla.config import SearchSettings
 from vizsla.contracts.api import Notice
@@ -47,26 +48,31 @@ def deep_scorer_loader(threads: int) -> ScorerLoader:
         from vizsla.models.recommender.loading import load_scorer
 
         torch.set_num_threads(threads)
+        one_blas_thread()
         model = bundle.manifest.model
         return load_scorer(model.name, model.config, bundle.weights(), read_tables(bundle))
 
     return load_deep_scorer
 
 
-def open_engine(path: Path, search: SearchSettings, load_scorer: ScorerLoader) -> Engine:
+def open_engine(
+    path: Path, search: SearchSettings, load_scorer: ScorerLoader, *, device: str = "cpu"
+) -> Engine:
     """Load and verify a bundle, replay its golden requests and warm it up.
 
     Args:
         path: A bundle directory, or a run directory with ``latest_bundle``.
         search: Bounds of the walk.
         load_scorer: Builds the scorer.
+        device: Where searches run; on ``cpu`` in compiled code, elsewhere through torch.
 
     Raises:
         ArtifactError: The bundle is damaged, or its scorer does not answer as it did when
             the bundle was written.
+        UsageError: There is no such device, or the scorer cannot be put on it.
     """
     bundle = load(path)
-    retriever = open_retriever(bundle)
+    retriever = open_retriever(bundle, device=None if device == "cpu" else device)
     alive = retriever.graph.alive if isinstance(retriever, GraphRetriever) else None
     scorer = _scorer(bundle, load_scorer)
     engine = Engine(

@@ -27,7 +27,7 @@ from graph_index.nearest import medoids
 from training.bench.form import BenchFile, Row, Target
 from vizsla.bundles import Bundle, load, read_tables
 from vizsla.contracts.filters import Filter
-from vizsla.contracts.index import Mode, ProxyScorer, Query, Retriever, SearchOptions
+from vizsla.contracts.index import Mode, ProxyScorer, Query, Retriever, SearchOptions, SearchResult
 from vizsla.errors import UsageError
 from vizsla.models.recommender.loading import load_scorer
 from vizsla.rng import numpy_generator
@@ -99,11 +99,20 @@ def run_filters(
     return list(filter_targets(file.result.rows))
 
 
-def filter_rows(name: str, bundle: Bundle, queries: Sequence[Query], seed: int) -> list[Row]:
-    """Return all rows of one bundle: every kind of filter at every selectivity by every method."""
+def filter_rows(
+    name: str,
+    bundle: Bundle,
+    queries: Sequence[Query],
+    seed: int,
+    methods: Sequence[str] = tuple(METHODS),
+) -> list[Row]:
+    """Return all rows of one bundle: every kind of filter at every selectivity by some methods."""
     data = filtered_catalogue(bundle, queries, seed)
     return [
-        row for kind in KINDS for share in SELECTIVITIES for row in _rows(name, data, kind, share)
+        row
+        for kind in KINDS
+        for share in SELECTIVITIES
+        for row in _rows(name, data, kind, share, methods)
     ]
 
 
@@ -197,18 +206,17 @@ def _condition(**fields: object) -> Filter:
     return Filter.model_validate(fields)
 
 
-def _rows(name: str, data: Filtered, kind: str, share: float) -> list[Row]:
+def _rows(
+    name: str, data: Filtered, kind: str, share: float, methods: Sequence[str] = tuple(METHODS)
+) -> list[Row]:
     allowed = [data.attributes.allowed(filters) for filters in _filters(data, kind, share)]
     truth = [_best(row, mask) for row, mask in zip(data.scores, allowed, strict=True)]
     rows = []
-    for method, options in METHODS.items():
+    for method in methods:
+        options = METHODS[method]
+        _searched(data, allowed[:1], options)  # indexes are opened and kernels loaded by the first
         start_s = time.process_time()
-        found = [
-            data.retriever.search(
-                data.scorer, [query], SearchOptions(k=K, allowed=(mask,), **options)
-            )[0]
-            for query, mask in zip(data.queries, allowed, strict=True)
-        ]
+        found = _searched(data, allowed, options)
         spent_s = time.process_time() - start_s
         at_k = [_share(t, f.item_nums) for t, f in zip(truth, found, strict=True)]
         top = [_share(t[:TOP], f.item_nums[:TOP]) for t, f in zip(truth, found, strict=True)]
@@ -229,6 +237,17 @@ def _rows(name: str, data: Filtered, kind: str, share: float) -> list[Row]:
             }
         )
     return rows
+
+
+def _searched(
+    data: Filtered, allowed: Sequence[NDArray[np.bool_]], options: dict[str, Any]
+) -> list[SearchResult]:
+    return [
+        data.retriever.search(data.scorer, [query], SearchOptions(k=K, allowed=(mask,), **options))[
+            0
+        ]
+        for query, mask in zip(data.queries, allowed, strict=False)
+    ]
 
 
 def _best(scores: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.int64]:

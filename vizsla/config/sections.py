@@ -63,6 +63,11 @@ class ServingSettings(_Section):
     scorer_threads: int = Field(
         default=1, ge=1, le=256, description="Threads that torch uses within one search."
     )
+    device: str = Field(
+        default="cpu",
+        pattern=r"^(cpu|cuda(:\d{1,3})?)$",
+        description="Where searches run: `cpu`, `cuda`, or `cuda:N` for the GPU numbered N.",
+    )
     drain_timeout_s: float = Field(
         default=10.0, ge=0, le=600, description="Time for requests in flight to finish at shutdown."
     )

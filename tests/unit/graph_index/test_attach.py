@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from graph_index.attach import build_index, has_index, load_graph, open_retriever, search_settings
 from graph_index.backends.exhaustive import ExhaustiveRetriever
+from graph_index.backends.torch_device import TorchDeviceRetriever
 from graph_index.build import BuildSettings
 from graph_index.cli import app
 from graph_index.retriever import GraphRetriever
@@ -20,6 +21,7 @@ from vizsla.clock import FakeClock
 from vizsla.contracts.index import Mode, Query, SearchOptions
 from vizsla.errors import CorruptArtifactError, IncompatibleArtifactError, NotFoundError
 from vizsla.testing.bundles import tiny_bundle
+from vizsla.testing.device_scorers import HostScorer
 from vizsla.testing.retrievers import same_results
 from vizsla.testing.scorers import DotScorer
 
@@ -73,6 +75,21 @@ def test_open_gives_a_walk_or_everything(bundle, tmp_path):
     assert all(same_results(one, two) for one, two in zip(found, truth, strict=True))
 
 
+def test_a_device_changes_where_not_what(bundle, tmp_path):
+    """On a torch device the same bundle gives the same answers, after live changes too."""
+    built = build_index(bundle, tmp_path, SMALL)
+    there = open_retriever(built, device="cpu")
+    vectors = np.asarray(bundle.item_vectors())
+    scorer, queries = DotScorer(vectors), [Query(np.array([num])) for num in range(5)]
+    walk = SearchOptions(k=5, mode=Mode.WALK, beam_width=9)
+    expected = open_retriever(built).search(scorer, queries, walk)
+
+    for retriever in (there, there.over(there.graph, there.item_vectors)):
+        assert isinstance(retriever, TorchDeviceRetriever)
+        found = retriever.search(HostScorer(scorer, vectors), queries, walk)
+        assert all(same_results(one, two) for one, two in zip(found, expected, strict=True))
+
+
 def test_search_settings_travel_with_the_index(bundle, tmp_path):
     """What was chosen at the build is the default of a search; a caller may override it."""
     search = SearchSettings(beam_width=77)
@@ -94,6 +111,9 @@ def test_has_index_knows_its_settings(bundle, tmp_path):
     assert not has_index(built, SMALL, 2)
     assert not has_index(built, BuildSettings(max_degree=10), 1)
     assert not has_index(built, BuildSettings(max_degree=8, n_entry_points=3), 1)
+    exact = SMALL.model_copy(update={"device": "cpu"})
+    assert not has_index(built, exact, 1)
+    assert has_index(build_index(bundle, tmp_path / "exact", exact, 1), exact, 1)
 
 
 def test_an_index_of_another_bundle_is_refused(bundle, tmp_path):

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from graph_index.attach import load_graph, search_settings
 from graph_index.backends import BACKENDS
+from graph_index.candidates import CandidateSource, SourceKind, open_source
 from graph_index.graph import Graph
+from graph_index.retriever import GraphRetriever
 from graph_index.settings import SearchSettings
 from training.bench.retrieval.points import Numbers, System
 from training.bench.retrieval.scorers import SCORERS
@@ -23,7 +25,9 @@ from training.bench.retrieval.set_marks import SetMarksRetriever
 from training.data import EvalCases, Split
 from training.evaluation.search import queries_of
 from training.ranking import sample_cases, slice_rows
+from vizsla.blas import one_blas_thread
 from vizsla.bundles import Bundle, read_tables
+from vizsla.cli_output import say
 from vizsla.contracts.index import ProxyScorer, Query, Retriever, SearchOptions, SearchResult
 from vizsla.errors import UsageError
 from vizsla.models.recommender.loading import load_matcher, matcher_scorer
@@ -60,6 +64,7 @@ class Arena:
         sizes: Queries of each part.
         seed: Of the samples.
         folder: Where exhaustive answers are kept.
+        device: Where systems on a torch device run; None leaves them out.
     """
 
     bundle: Bundle
@@ -67,14 +72,17 @@ class Arena:
     sizes: dict[str, int]
     seed: int
     folder: Path
+    device: str | None = None
     build_s: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.bundle.graph_dir is None:
             raise UsageError(f"{self.bundle.path} has no graph: run `vizsla index build`")
         torch.set_num_threads(1)
+        one_blas_thread()
         faiss.omp_set_num_threads(1)
         self._retrievers: dict[tuple[str, Numbers], tuple[Any, float]] = {}
+        self._sources: dict[SourceKind, tuple[CandidateSource, float]] = {}
         self._scorers: dict[str, ProxyScorer] = {}
         self._parts: dict[str, Part] = {}
 
@@ -111,6 +119,10 @@ class Arena:
 
     def fits(self, system: System) -> bool:
         """Return whether a system makes sense here: components for rails, patience for the slow."""
+        if system.grid == "walked":
+            return self.n_items > self.settings.proxy_scan_below
+        if system.backend == "torch_device" and self.device is None:
+            return False
         if system.backend == "rails":
             return isinstance(self.matcher, MixtureOfLogits)
         return not (system.slow and self.n_items > 100_000)
@@ -128,7 +140,8 @@ class Arena:
             settings = self.settings.model_copy(update=dict(system.settings))
             start_s = time.perf_counter()
             opened = self._open(system.backend, settings)
-            self._retrievers[key] = opened, time.perf_counter() - start_s
+            spent_s = time.perf_counter() - start_s + self._give_source(opened, settings)
+            self._retrievers[key] = opened, spent_s
         opened, self.build_s[system.name] = self._retrievers[key]
         return opened
 
@@ -150,6 +163,23 @@ class Arena:
         retriever: Retriever = self.retriever(system)
         return retriever.search(self.scorer(system.scorer), own.queries[start:stop], asked)
 
+    def _give_source(self, opened: Any, settings: SearchSettings) -> float:
+        """Give a retriever the index that it searches for candidates, made once for all systems.
+
+        Returns:
+            Seconds that the making took, 0 where the retriever needs none.
+        """
+        kind: SourceKind = getattr(opened, "source_kind", settings.seed_search)
+        if kind == 0 or not isinstance(opened, GraphRetriever):
+            return 0.0
+        if kind not in self._sources:
+            say(f"opening the index of candidates {kind}")
+            start_s = time.perf_counter()
+            made = open_source(kind, self.vectors)
+            self._sources[kind] = made, time.perf_counter() - start_s
+        opened.source, spent_s = self._sources[kind]
+        return spent_s
+
     def _open(self, backend: str, settings: SearchSettings) -> Any:
         if backend == "graph_set_marks":
             return SetMarksRetriever(self.graph, self.vectors, settings)
@@ -157,6 +187,7 @@ class Arena:
         if backend == "popularity":
             counts = self.bundle.items.column("n_interactions").to_numpy()
             return opened(self.graph, self.vectors, settings, n_interactions=counts)
+        placed = {"device": self.device} if backend == "torch_device" else {}
         return opened.from_graph(
-            self.graph, self.vectors, settings, tables=read_tables(self.bundle)
+            self.graph, self.vectors, settings, tables=read_tables(self.bundle), **placed
         )

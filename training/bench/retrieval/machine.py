@@ -11,7 +11,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from training.bench.retrieval.arena import Arena
+from vizsla.bundles import read_tables
 from vizsla.contracts.index import SearchResult
+from vizsla.models.recommender.scorer import TorchScorer
 
 __all__ = ["Yardstick", "measure_yardstick"]
 
@@ -70,8 +72,9 @@ def measure_yardstick(arena: Arena) -> Yardstick:
 
 
 def _flops(arena: Arena) -> tuple[float, float]:
-    """Count on the reference scorer, with histories as long as those of the data."""
-    scorer, queries = arena.torch_scorer, arena.part("validation").queries[:_COUNTED_QUERIES]
+    """Count on the torch scorer, whose products torch sees, with the data's histories."""
+    scorer = TorchScorer(arena.matcher, tables=read_tables(arena.bundle), compiled=False)
+    queries = arena.part("validation").queries[:_COUNTED_QUERIES]
     n_items = min(_COUNTED_ITEMS, arena.n_items)
     items = np.arange(n_items)
     states = _counted(lambda: [scorer.user_state([query]) for query in queries])

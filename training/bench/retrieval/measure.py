@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from graph_index.dot_walk import DotWalk
 from training.bench.form import Row
 from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.machine import Yardstick
 from training.bench.retrieval.points import EXHAUSTIVE, Point
+from training.bench.retrieval.scorers import SAME_SCORES
 from training.metrics import coverage_at_k, recall_at_k
 from vizsla.contracts.index import SearchResult
 from vizsla.files import atomic_path
@@ -66,8 +68,9 @@ def truth(
     arena: Arena, scorer: str, part: str, advance: Callable[[int], object]
 ) -> NDArray[np.int64]:
     """Return ``(Q, k)`` exhaustive lists of a part, from the folder where they are there."""
-    path = arena.folder / f"exhaustive-{scorer}-{part}.npy"
+    scorer = SAME_SCORES.get(scorer, scorer)
     n_queries = len(arena.part(part).queries)
+    path = arena.folder / f"exhaustive-{scorer}-{part}-{n_queries}-seed-{arena.seed}.npy"
     if path.is_file():
         advance(n_queries)
         found: NDArray[np.int64] = np.load(path, allow_pickle=False)
@@ -98,19 +101,21 @@ def answer_side_by_side(
 ) -> dict[Point, Answers]:
     """Answer with all points block by block, so that a noisy minute is everybody's.
 
-    Every query is asked in a batch and alone.  On a large catalogue exhaustive scoring
-    answers only some of the blocks.
+    First every query is asked in a batch, then every query alone; each block begins with
+    another point, so that none finds the rows always read by the one before.  On a large
+    catalogue exhaustive scoring answers only some of the blocks.
     """
     made = {point: Answers() for point in points}
     n_queries = len(arena.part(part).queries)
     for point in points:
         arena.search(point.system, part, 0, 1, point.search_options())
-    for block, start in enumerate(range(0, n_queries, BATCH)):
-        for point, answers in made.items():
-            if _takes_part(arena, point, block):
-                _batch(arena, point, part, start, answers)
-                _alone(arena, point, part, start, answers)
-        advance(min(BATCH, n_queries - start))
+    for ask in (_batch, _alone):
+        for block, start in enumerate(range(0, n_queries, BATCH)):
+            first = block % len(points)
+            for point in (*points[first:], *points[:first]):
+                if _takes_part(arena, point, block):
+                    ask(arena, point, part, start, made[point])
+            advance(min(BATCH, n_queries - start))
     return made
 
 
@@ -136,6 +141,7 @@ def row_of(
         "search": dict(point.options) | dict(point.system.settings),
         "part": part,
         "n_queries": len(rows),
+        "n_items": n_items,
         **{f"coverage_at_{depth}": None for depth in DEPTHS},
         "scored_ratio": float(scored.mean() / n_items),
         "scored_p95_ratio": float(np.quantile(scored, 0.95) / n_items),
@@ -156,9 +162,12 @@ def row_of(
 
 
 def bytes_per_item(arena: Arena, point: Point) -> float:
-    """Return memory per item of tables, index and, where it is scanned, the vectors again."""
+    """Return memory per item of tables, index and, where they are scanned beside narrower tables, the vectors."""
     tables = arena.torch_scorer.bytes_per_item
-    vectors = 4 * arena.vectors.shape[1] if point.system.seeded else 0
+    # float32 tables hold the vectors themselves; the walk by dot product reads the narrow ones
+    read_again = point.system.seeded and arena.torch_scorer.tables.dtype != "float32"
+    walked = isinstance(getattr(arena.retriever(point.system), "source", None), DotWalk)
+    vectors = 4 * arena.vectors.shape[1] if read_again and not walked else 0
     return float(tables + vectors + arena.retriever(point.system).index_bytes / arena.n_items)
 
 

@@ -70,6 +70,7 @@ SYSTEMS = (
     System("walk_proxy", "graph", "seeded"),
     System("walk_proxy_int8", "graph", "seeded", settings=(("seed_search", 1),)),
     System("walk_proxy_hnsw", "graph", "seeded", settings=(("seed_search", 2),)),
+    System("walk_device", "torch_device", "seeded"),
     System("walk_entries", "graph", "entries", seeded=False),
     System("walk_proxy_pruned", "graph", "seeded", settings=(("keep_percent", 50),)),
     System("walk_entries_pruned", "graph", "entries", settings=(("keep_percent", 40),)),
@@ -83,6 +84,7 @@ SYSTEMS = (
     ),
     System("two_stage", "two_stage", "two_stage"),
     System("proxy_scan", "proxy_scan", "rescore"),
+    System("proxy_walk", "graph", "walked"),
     System("proxy_scan_int8", "proxy_scan_int8", "rescore"),
     System("hnsw_greedy", "hnsw_greedy", "greedy", seeded=False, slow=True),
     System("random", "random", "control", seeded=False),
@@ -144,6 +146,11 @@ def _rescore(k: int, n_items: int) -> Iterator[dict[str, int]]:
         yield {"proxy_seeds": round(k * share)}
 
 
+def _walked(k: int, n_items: int) -> Iterator[dict[str, int]]:
+    for share in CANDIDATES:
+        yield {"proxy_seeds": round(k * share), "beam_width": k, "max_rounds": 0}
+
+
 def _two_stage(k: int, n_items: int) -> Iterator[dict[str, int]]:
     for share, effort in product(CANDIDATES, (1.0, 1.5, 2.5)):
         yield {"proxy_seeds": round(k * share), "beam_width": round(k * share * effort)}
@@ -172,6 +179,7 @@ GRIDS = {
     "seeded": _seeded,
     "entries": _entries,
     "rescore": _rescore,
+    "walked": _walked,
     "two_stage": _two_stage,
     "greedy": _greedy,
     "control": _control,

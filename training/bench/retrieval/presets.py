@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["PRESETS", "RetrievalPreset"]
 
@@ -22,16 +22,22 @@ class RetrievalPreset:
             the top 200.
         gemm_efficiency: Least share of the time that matrix products may account for, in
             batches of 8; None where nothing is asked.
-        bytes_per_item: Most memory of tables and index per item; None where nothing is asked.
+        resident_bytes: Type of the item tables to the most resident memory per item, without
+            vocabulary and weights.
         build_s: Longest build of the graph; None where nothing is asked.
+        filter_queries: Queries of the step ``filters``, each scored against everything once.
+        churn_share: Share of the items that the step ``churn`` inserts, and as many are removed; 0
+            leaves the step out: it builds two graphs.
     """
 
     n_queries: int
     shares: tuple[Share, ...]
     speedups: Mapping[str, float]
     gemm_efficiency: float | None = None
-    bytes_per_item: float | None = None
+    resident_bytes: Mapping[str, float] = field(default_factory=dict)
     build_s: float | None = None
+    filter_queries: int = 20
+    churn_share: float = 0.1
 
 
 SMALL_SHARES: tuple[Share, ...] = (
@@ -53,9 +59,12 @@ PRESETS = {
             ("walk_proxy", 200, 0.005, 0.98),
         ),
         {"walk_proxy": 20.0, "walk_proxy_hnsw": 40.0},
-        bytes_per_item=1300.0,
+        resident_bytes={"float32": 1300.0, "bfloat16": 700.0},
         build_s=900.0,
+        filter_queries=8,
+        churn_share=0.0,
     ),
-    "tiny": RetrievalPreset(24, SMALL_SHARES[:1], {"walk_proxy": 1.0}),
+    "tiny": RetrievalPreset(24, SMALL_SHARES[:1], {"walk_proxy": 1.0}, filter_queries=4),
+    "own": RetrievalPreset(400, (), {}),
 }
-"""``tiny`` shows on any small bundle that everything works."""
+"""``tiny`` shows on any small bundle that everything works, ``own`` asks for nothing but a winner."""

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from graph_index.build import BuildProgress, build_graph
 from graph_index.settings import BuildSettings
 from training.bench.form import BenchFile, Row, Target
-from training.bench.retrieval.ablations import ablation_points
+from training.bench.retrieval.ablations import ablation_points, points_beside
 from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.choose import choose
+from training.bench.retrieval.further import changed, filtered, further_targets
 from training.bench.retrieval.machine import Yardstick, measure_yardstick
 from training.bench.retrieval.measure import (
     DEPTHS,
@@ -25,6 +26,7 @@ from training.bench.retrieval.measure import (
     row_of,
     truth,
 )
+from training.bench.retrieval.memory import memory_rows
 from training.bench.retrieval.picture import plot_costs
 from training.bench.retrieval.points import EXHAUSTIVE, SYSTEMS, Point, System, points_of
 from training.bench.retrieval.presets import RetrievalPreset
@@ -51,13 +53,16 @@ COLUMNS = (
 )
 
 
-def run_retrieval(arena: Arena, file: BenchFile, preset: RetrievalPreset) -> list[Target]:
+def run_retrieval(
+    arena: Arena, file: BenchFile, preset: RetrievalPreset, beside: Mapping[str, Arena]
+) -> list[Target]:
     """Measure all systems that make sense for a bundle.
 
     Args:
         arena: The opened bundle.
         file: Rows are added to it a step at a time; the picture lies beside it.
         preset: Sizes and targets.
+        beside: Name to another bundle of the same data, whose walks are measured at the same points.
     """
     yardstick = measure_yardstick(arena)
     systems = [system for system in SYSTEMS if arena.fits(system)]
@@ -69,10 +74,18 @@ def run_retrieval(arena: Arena, file: BenchFile, preset: RetrievalPreset) -> lis
     plot_costs(tuned, _title(arena), file.path.with_suffix(".png"))
     chosen = _chosen(systems, tuned, preset, arena.n_items)
     file.step("test", partial(_test, arena, chosen, yardstick))
-    ablations = dict.fromkeys(ablation_points(chosen), ())
+    ablations = {point: () for point in ablation_points(chosen) if arena.fits(point.system)}
     file.step("ablations", partial(_test, arena, ablations, yardstick))
+    for name, other in beside.items():
+        points = dict.fromkeys(points_beside(chosen, name), ())
+        file.step(f"beside {name}", partial(_test, other, points, yardstick))
+    file.step("memory", partial(_memory, {"": arena, **beside}))
+    file.step("filters", partial(filtered, arena, preset))
+    if preset.churn_share:
+        file.step("churn", partial(changed, arena, preset))
     file.step("auto", lambda: recommended(file.result.rows))
-    return list(retrieval_targets(preset, file.result.rows))
+    rows = file.result.rows
+    return [*retrieval_targets(preset, rows), *further_targets(preset, rows)]
 
 
 def shown(rows: Sequence[Row]) -> list[Row]:
@@ -91,6 +104,14 @@ def _build(arena: Arena) -> list[Row]:
         report: BuildProgress = lambda step, _share: bar.note(step)  # noqa: E731
         build_graph(arena.vectors, settings, arena.seed, progress=report)
     return [{"build_s": time.perf_counter() - start_s, "n_items": arena.n_items}]
+
+
+def _memory(arenas: Mapping[str, Arena]) -> list[Row]:
+    return [
+        {"system": name or "this bundle", **row}
+        for name, arena in arenas.items()
+        for row in memory_rows(arena.bundle.path)
+    ]
 
 
 def _tune(arena: Arena, system: System, yardstick: Yardstick) -> list[Row]:
@@ -126,7 +147,7 @@ def _test(arena: Arena, points: Mapping[Point, Sequence[str]], yardstick: Yardst
     """Measure points side by side; the first exhaustive one of each depth is the yardstick."""
     scorers = {point.system.scorer for point in points}
     n_queries = len(arena.part("test").queries)
-    with progress("test", total=n_queries * (1 + len(scorers)), unit="queries") as bar:
+    with progress("test", total=n_queries * (2 + len(scorers)), unit="queries") as bar:
         lists = {scorer: truth(arena, scorer, "test", bar.advance) for scorer in scorers}
         made = answer_side_by_side(arena, list(points), "test", bar.advance)
     return [

@@ -13,7 +13,7 @@ from vizsla.contracts.index import ProxyScorer, Query
 from vizsla.models.recommender.base import Matcher
 from vizsla.models.recommender.scorer import ScorerState, TorchScorer
 
-__all__ = ["SCORERS", "DeepOnly", "HistoryProxy", "NoTables"]
+__all__ = ["SAME_SCORES", "SCORERS", "DeepOnly", "HistoryProxy", "NoTables"]
 
 
 class HistoryProxy:
@@ -138,3 +138,6 @@ SCORERS: Mapping[str, Make] = {
     "no_tables": lambda _scorer, matcher, _vectors: NoTables(matcher),
 }
 """Name to what makes it from the bundle's scorer, its matcher and the item vectors."""
+
+SAME_SCORES: Mapping[str, str] = {"history": "own", "no_tables": "own"}
+"""Scorers whose exhaustive lists are another one's."""

@@ -18,7 +18,7 @@ WALKS = (
     "walk_proxy_pruned",
     "walk_entries_pruned",
 )
-RIVALS = {"proxy_scan": 0, "proxy_scan_int8": 1, "two_stage": 2}
+RIVALS = {"proxy_scan": 0, "proxy_walk": 0, "proxy_scan_int8": 1, "two_stage": 2}
 """Name to the ``seed_search`` with which the walk's own retriever does the same."""
 
 
@@ -58,14 +58,15 @@ def recommended(rows: Sequence[Row]) -> list[Row]:
         return []
     search = dict(best["search"])
     if best["system"] in RIVALS:
-        search["auto_rescores"] = search.pop("proxy_seeds")
-        search["seed_search"] = RIVALS[best["system"]]
+        search = {"auto_rescores": search["proxy_seeds"], "seed_search": RIVALS[best["system"]]}
+    if best["system"] == "proxy_scan":
+        search["proxy_scan_below"] = best["n_items"]
     return [{"system": best["system"], "point": best["point"], "search": search}]
 
 
 def _against_rivals(test: Sequence[Row]) -> Iterator[Target]:
     walk = best_of(test, WALKS)
-    for system in RIVALS:
+    for system in (name for name in RIVALS if any(row["system"] == name for row in test)):
         rival = best_of(test, [system])
         # a rival that reaches the coverage nowhere has lost
         value = None if walk is None else walk["qps_1core"] / rival["qps_1core"] if rival else 1.0
@@ -78,9 +79,6 @@ def _limits(preset: RetrievalPreset, rows: Sequence[Row], test: Sequence[Row]) -
     if preset.gemm_efficiency is not None:
         value = _value(walk, "gemm_efficiency_ratio")
         yield Target.of("walk_proxy: gemm efficiency", value, ">=", preset.gemm_efficiency)
-    if preset.bytes_per_item is not None:
-        value = _value(walk, "bytes_per_item")
-        yield Target.of("walk_proxy: bytes per item", value, "<=", preset.bytes_per_item)
     if preset.build_s is not None:
         built = [row["build_s"] for row in rows if row["step"] == "build"]
         yield Target.of("graph build, s", built[0] if built else None, "<=", preset.build_s)

@@ -189,6 +189,17 @@ class Matcher(nn.Module, ABC):
         """Return ``(C,)`` scores of C rows gathered from ``item_tables``; equal to ``scores``."""
         return self.scores(folded, tables[0])[0]
 
+    def batch_scores(self, state: UserState, tables: tuple[Tensor, ...]) -> Tensor:
+        """Return ``(P, C)`` scores of rows gathered from ``item_tables``, C rows per user.
+
+        Equal to ``folded_scores`` of each user up to rounding.
+
+        Args:
+            state: Of P users.
+            tables: ``(P, C, ...)`` each.
+        """
+        return self.scores(state, tables[0])
+
     def compiled(self) -> CompiledScore | None:
         """Return a compiled form of the score, with the weights as they are now; None without one."""
         return None

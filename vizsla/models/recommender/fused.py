@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vizsla.blas import one_blas_thread
 from vizsla.contracts.tables import ItemTables
 from vizsla.models.recommender.base import UserState
 
@@ -44,11 +45,14 @@ class FusedUsers:
 class FusedNann:
     """The same scores as ``Nann.folded_scores``, several users in one call.
 
+    Sets BLAS to one thread for the whole process, see ``one_blas_thread``.
+
     Args:
         matcher: Its weights are copied.
     """
 
     def __init__(self, matcher: Nann) -> None:
+        one_blas_thread()
         net, attention = matcher.score_net, matcher.attention
         self._ordered, self._scale = attention.ordered, np.float32(attention.scale)
         self._user = (_array(net.user.weight), _array(net.user.bias))

@@ -72,10 +72,13 @@ class MixtureOfLogits(TwoSided):
     def scores(self, state: UserState, vectors: Tensor) -> Tensor:
         """Return the deep scores; see ``Matcher``."""
         each = vectors.expand(len(state.user), -1, -1)
+        return self.batch_scores(state, self.tables_of(each))
+
+    def batch_scores(self, state: UserState, tables: tuple[Tensor, ...]) -> Tensor:
+        """Return ``(P, C)`` scores of table rows; see ``Matcher``."""
         user = self._components(self.user_parts(state.user))[:, None]
-        tables = (self._components(self.item_parts(each)), self.item_gate(each))
-        mixed = self._mixed(user, self.user_gate(state.user)[:, None], *tables)
-        return self.two_sided_scores(state, vectors) + mixed
+        mixed = self._mixed(user, self.user_gate(state.user)[:, None], *tables[1:])
+        return self.two_sided_scores(state, tables[0]) + mixed
 
     def tables_of(self, vectors: Tensor) -> tuple[Tensor, ...]:
         """Return ``e_v``, components and gate inputs of items."""

@@ -53,12 +53,15 @@ class Nann(TwoSided):
 
     def scores(self, state: UserState, vectors: Tensor) -> Tensor:
         """Return the deep scores; see ``Matcher``."""
+        return self.batch_scores(state, self.tables_of(vectors))
+
+    def batch_scores(self, state: UserState, tables: tuple[Tensor, ...]) -> Tensor:
+        """Return ``(P, C)`` scores of table rows, per user or shared; see ``Matcher``."""
+        vectors, queries, item_part = tables
         each = vectors if vectors.dim() == 3 else vectors.expand(len(state.user), -1, -1)
-        first = self.score_net.item_part(vectors) + self.score_net.user_part(state.user)[:, None]
+        first = item_part + self.score_net.user_part(state.user)[:, None]
         first = first + each @ self.score_net.product_weight(state.user)
-        match = self._match(
-            self.attention.query(vectors), each, state.keys, state.values, state.mask
-        )
+        match = self._match(queries, each, state.keys, state.values, state.mask)
         return self._with_deep(self.two_sided_scores(state, vectors), first, each, match)
 
     @torch.no_grad()

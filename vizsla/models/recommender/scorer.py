@@ -6,7 +6,6 @@ Shapes: **B** queries, **C** candidates, **D** vector size, **L** history, **N**
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vizsla.contracts.index import Query
-from vizsla.contracts.tables import GrowingTables, ItemTables, TableDtype, tables_of
-from vizsla.models.recommender.base import CompiledScore, Matcher, SequenceBatch, UserState
-from vizsla.models.recommender.context import pad_histories
+from vizsla.contracts.tables import GrowingTables, ItemTables, tables_of
+from vizsla.models.recommender.base import CompiledScore, Matcher, UserState
+from vizsla.models.recommender.device_scorer import DeviceMatcher, sequence_batch
 from vizsla.models.recommender.gradients import score_gradient
+from vizsla.models.recommender.resident import ResidentTables
 
 __all__ = ["ScorerState", "TorchScorer"]
 
@@ -48,7 +48,8 @@ class TorchScorer:
 
     A later change of the matcher's weights is not seen.  Where the matcher has a compiled
     score and the device is the processor, that one is used; it gives the same scores.
-    Implements ``ProxyScorer`` and ``UpdatableScorer`` of ``vizsla.contracts.index``.
+    Implements ``ProxyScorer`` and ``UpdatableScorer`` of ``vizsla.contracts.index``, and
+    ``DeviceScorer`` of ``graph_index.device.protocols``.
 
     Args:
         matcher: A trained matcher; put into evaluation mode.
@@ -78,7 +79,8 @@ class TorchScorer:
             self.tables = tables or tables_of([_to_numpy(t) for t in matcher.item_tables()])
             fused = matcher.compiled() if compiled and self._device.type == "cpu" else None
         self._fused: CompiledScore | None = fused
-        self._on_device = () if fused else self._resident()
+        self._resident = None if fused else ResidentTables(self.tables, self._device)
+        self._elsewhere: dict[str, DeviceMatcher] = {}
         self._room: _Room | None = None
 
     @property
@@ -115,7 +117,8 @@ class TorchScorer:
         room.rows.put(item_nums, [_to_numpy(rows) for rows in self._matcher.tables_of(given)])
         other._matcher.forget_items(nums)
         other.tables = room.rows.first(n_items)
-        other._on_device = () if self._fused else other._resident()
+        other._resident = None if self._fused else ResidentTables(other.tables, self._device)
+        other._elsewhere = {}
         return other
 
     @torch.inference_mode()
@@ -143,12 +146,20 @@ class TorchScorer:
         known = self._matcher.item_vectors()[: self.n_items]
         return torch.cat([known, known.new_zeros(n_rows - self.n_items, known.shape[1])])
 
+    def on_device(self, device: str) -> DeviceMatcher:
+        """Return the matcher with its tables on a device; made at the first call and kept.
+
+        What ``with_items`` returns begins without any: its tables are other ones.
+        """
+        if device not in self._elsewhere:
+            made = DeviceMatcher(self._matcher, self.tables, torch.device(device))
+            self._elsewhere.setdefault(device, made)
+        return self._elsewhere[device]
+
     @torch.inference_mode()
     def user_state(self, queries: Sequence[Query]) -> ScorerState:
         """Fold B queries; unknown items (-1) in a history count as not there."""
-        histories = [query.history[query.history >= 0] for query in queries]
-        batch = pad_histories(histories, self._matcher.max_history)
-        batch = SequenceBatch(batch.item_nums.to(self._device), self._user_features(queries))
+        batch = sequence_batch(self._matcher, queries, self._device)
         state = self._matcher.final_states(batch)
         if self._fused is not None:
             return ScorerState(state, self._fused.fold(state))
@@ -186,37 +197,14 @@ class TorchScorer:
             made[mine] = _to_numpy(score_gradient(self._matcher, state.state, int(row), vectors))
         return made
 
-    def _resident(self) -> tuple[Tensor, ...]:
-        """Return the tables as tensors: float32 ones on the processor share the tables' memory."""
-        with warnings.catch_warnings():
-            # torch cannot mark a tensor read-only, and warns; nothing here writes
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
-            tensors = [_tensor(table, self.tables.dtype) for table in self.tables.arrays]
-        return tuple(tensor.to(self._device) for tensor in tensors)
-
     def _slice(self, folded: Any, item_nums: NDArray[np.int64]) -> Tensor:
         rows = torch.from_numpy(item_nums).to(self._device)
         starts = range(0, max(len(rows), 1), CHUNK)
         return torch.cat([self._scores_of(folded, rows[a : a + CHUNK]) for a in starts])
 
     def _scores_of(self, folded: Any, rows: Tensor) -> Tensor:
-        tables = tuple(self._rows(number, rows) for number in range(len(self._on_device)))
-        return self._matcher.folded_scores(folded, tables)
-
-    def _rows(self, number: int, rows: Tensor) -> Tensor:
-        found = self._on_device[number].index_select(0, rows).float()
-        if self.tables.dtype != "int8":
-            return found
-        scales = torch.from_numpy(self.tables.scales[number][rows.cpu().numpy()]).to(self._device)
-        return found * scales.view(-1, *[1] * (found.dim() - 1))
-
-    def _user_features(self, queries: Sequence[Query]) -> Tensor | None:
-        n_features = self._matcher.n_user_features
-        if not n_features:
-            return None
-        unknown = np.zeros(n_features, np.int64)
-        rows = [unknown if q.user_features is None else q.user_features for q in queries]
-        return torch.from_numpy(np.stack(rows)).to(self._device)
+        assert self._resident is not None
+        return self._matcher.folded_scores(folded, self._resident.gathered(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +218,6 @@ class _Room:
     def n_rows(self) -> int:
         """Number of items that fit."""
         return len(self.vectors)
-
-
-def _tensor(table: NDArray[Any], dtype: TableDtype) -> Tensor:
-    tensor = torch.from_numpy(table)
-    return tensor.view(torch.bfloat16) if dtype == "bfloat16" else tensor
 
 
 def _to_numpy(tensor: Tensor) -> NDArray[np.float32]:

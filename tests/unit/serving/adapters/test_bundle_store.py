@@ -7,14 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from graph_index.attach import build_index
 from serving.adapters.bundle_store import ScorerLoader, deep_scorer_loader, open_engine
 from vizsla.bundles import Bundle, write
 from vizsla.clock import FakeClock
 from vizsla.config import SearchSettings
 from vizsla.contracts.bundle import GateCheck
 from vizsla.contracts.index import Mode
-from vizsla.errors import CorruptArtifactError, IncompatibleArtifactError, UnknownNameError
+from vizsla.errors import (
+    CorruptArtifactError,
+    IncompatibleArtifactError,
+    UnknownNameError,
+    UsageError,
+)
 from vizsla.testing.bundles import tiny_bundle, tiny_parts
 from vizsla.testing.scorers import DotScorer
 
@@ -74,6 +81,16 @@ def test_failed_gate_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixtu
 
     assert [(n.code, n.names) for n in engine.notices] == [("not_publishable", ["item_item"])]
     assert "did not pass its gate" in caplog.text
+
+
+@pytest.mark.skipif(torch.version.cuda is not None, reason="this torch build has CUDA")
+def test_a_device_that_is_not_there_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    """Neither a bundle without a graph nor a torch without CUDA is served from a GPU."""
+    with pytest.raises(UsageError, match=r"'cuda': .* has no graph; run: vizsla index build"):
+        open_engine(bundle.path, SearchSettings(), dot(), device="cuda")
+    built = build_index(bundle, tmp_path / "indexed")
+    with pytest.raises(UsageError, match=r"'cuda': this torch build has no CUDA"):
+        open_engine(built.path, SearchSettings(), dot(), device="cuda")
 
 
 def test_unregistered_model_is_named(bundle: Bundle) -> None:

@@ -86,13 +86,15 @@ def test_the_rivals_are_compared_at_equal_coverage():
 
 
 def test_auto_takes_the_settings_of_the_winner():
-    """A rival's candidates become ``auto_rescores``, its scan the seeds' scan."""
+    """A rival's candidates become ``auto_rescores``, its scan the seeds' scan, whatever the size."""
     rows = [report("walk_proxy", qps=200.0), report("proxy_scan_int8", qps=400.0)]
+    exact = [*rows, report("proxy_scan", qps=800.0, n_items=300_000)]
 
-    assert recommended(rows)[0]["search"] == {
+    assert recommended(rows)[0]["search"] == {"auto_rescores": 700, "seed_search": 1}
+    assert recommended(exact)[0]["search"] == {
         "auto_rescores": 700,
-        "beam_width": 700,
-        "seed_search": 1,
+        "seed_search": 0,
+        "proxy_scan_below": 300_000,
     }
     assert recommended(rows[:1])[0]["search"]["proxy_seeds"] == 700
     assert recommended([]) == []
@@ -145,20 +147,27 @@ def test_a_whole_run_writes_everything_and_resumes(world, monkeypatch, capsys, t
     monkeypatch.setenv("VIZSLA_HOME", str(world.home))
     file = tmp_path / "retrieval.json"
     arguments = ["bench", "retrieval", "--preset", "tiny", "--bundle", world.bundle.path]
-    arguments += ["--queries", "16", "--json", file]
+    arguments += ["--queries", "16", "--device", "cpu", "--json", file]
+    arguments += ["--beside", f"other={world.bundle.path}"]
     outputs = [_run(arguments, capsys) for _ in range(2)]
     found = json.loads(file.read_text())
     test = [row for row in found["rows"] if row["step"] == "test"]
 
     assert "two_stage" in outputs[0]
     assert "test: already in" in outputs[1]
-    assert {"walk_proxy", "two_stage", "proxy_scan", "random", "exhaustive"} <= {
+    assert {"walk_proxy", "walk_device", "two_stage", "proxy_scan", "random", "exhaustive"} <= {
         row["system"] for row in test
     }
     assert all(row["coverage_at_50"] == 1.0 for row in test if row["system"] == "exhaustive")
     assert all(row["gemm_efficiency_ratio"] > 0 for row in test)
     assert file.with_suffix(".png").stat().st_size > 10_000
     assert len(found["targets"]) > 3
+    beside = {row["system"] for row in found["rows"] if row["step"] == "beside other"}
+    assert "exhaustive, other" in beside
+    assert {row["step"] for row in found["rows"]} >= {"filters", "churn"}
+    (memory, _) = [row for row in found["rows"] if row["step"] == "memory"]
+    assert memory["resident_bytes_per_item"] > 64
+    assert any(target["name"].startswith("churn, start proxy") for target in found["targets"])
 
 
 @pytest.mark.slow

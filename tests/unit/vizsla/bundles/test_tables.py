@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graph_index.attach import build_index, has_index
+from graph_index.attach import build_index, has_index, load_graph
 from graph_index.settings import BuildSettings
 from vizsla.bundles import derive, load, read_tables, write
 from vizsla.clock import FakeClock
@@ -62,6 +62,17 @@ def test_index_build_of_another_type_is_not_the_one_asked_for(bundle):
     assert not has_index(built, BuildSettings(max_degree=4, table_dtype="bfloat16"), 0)
     with pytest.raises(UsageError, match="has them in int8: build from the bundle it came from"):
         narrowed(built, "bfloat16")
+
+
+def test_other_tables_take_the_graph_that_is_there(bundle, monkeypatch):
+    """A long build is not repeated to store the same tables in fewer bytes."""
+    built = build_index(bundle, bundle.path.parent, BuildSettings(max_degree=4))
+    monkeypatch.setattr("graph_index.attach.build_graph", lambda *_a, **_k: pytest.fail("built"))
+
+    stored = narrowed(built, "bfloat16")
+
+    assert stored.manifest.tables.dtype == "bfloat16"
+    np.testing.assert_array_equal(load_graph(stored)[0].neighbors, load_graph(built)[0].neighbors)
 
 
 def test_a_bundle_without_tables_cannot_store_them_otherwise(tmp_path):

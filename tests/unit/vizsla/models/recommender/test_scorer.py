@@ -71,6 +71,43 @@ def test_scores_equal_the_plain_forward(matcher):
         np.testing.assert_allclose(scores[row], plain_scores(matcher, history), atol=1e-5)
 
 
+def on_device(scorer, item_nums, device="cpu"):
+    """Scores of the same candidates for every query, by the scorer's stand-in on a device."""
+    there = scorer.on_device(device)
+    asked = item_nums.expand(3, -1).to(device)
+    with torch.inference_mode():
+        return there.scores(there.user_state(queries()), asked).cpu().numpy()
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+def test_scores_on_a_device_are_the_scorers(matcher, dtype, device):
+    """Batched products over tables in any type give what the folded users give one by one."""
+    tables = tables_of(TorchScorer(matcher).tables.arrays, dtype)
+    scorer = TorchScorer(matcher, tables=tables)
+    expected = scorer.score(scorer.user_state(queries()), *all_pairs(3)).reshape(3, 40)
+
+    scores = on_device(scorer, torch.arange(40), device)
+
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+
+
+def test_a_device_takes_no_item_and_gives_the_proxy(matcher):
+    """The number N asks for nothing; proxy and item vectors are the scorer's own."""
+    scorer = TorchScorer(matcher)
+    there = scorer.on_device("cpu")
+    scores = on_device(scorer, torch.tensor([40, 3, 40]))
+
+    np.testing.assert_allclose(scores[:, 1:2], on_device(scorer, torch.tensor([3])), atol=1e-5)
+    np.testing.assert_allclose(
+        there.proxy(there.user_state(queries())).numpy(),
+        scorer.proxy(scorer.user_state(queries())),
+        atol=1e-6,
+    )
+    np.testing.assert_array_equal(there.item_vectors(5, 9).numpy(), scorer.item_vectors[5:9])
+    assert scorer.on_device("cpu") is there
+
+
 def test_compiled_scores_equal_those_of_torch(matcher):
     """Whatever is compiled gives what the matcher's own folded scores give."""
     compiled, plain = TorchScorer(matcher), TorchScorer(matcher, compiled=False)

@@ -129,3 +129,22 @@ def _all_scores(scorer, history):
     state = scorer.user_state([Query(np.array(history))])
     items = np.arange(scorer.n_items)
     return scorer.score(state, np.zeros(len(items), np.int64), items)
+
+
+def test_added_items_are_known_on_a_device():
+    """The extended scorer brings new tables there; the first one's stay as they were."""
+    matcher = build_matcher("nann", UPDATED["nann"].model_dump())
+    matcher.reset_parameters(torch.Generator().manual_seed(0))
+    scorer = TorchScorer(matcher)
+    before = _scores_on_device(scorer)
+    longer = scorer.with_items(np.array([20]), scorer.item_vectors[7:8])
+    after = _scores_on_device(longer)
+
+    np.testing.assert_allclose(after[20], before[7], atol=1e-6)
+    np.testing.assert_allclose(_scores_on_device(scorer), before)
+
+
+def _scores_on_device(scorer):
+    there = scorer.on_device("cpu")
+    state = there.user_state([Query(np.array([3, 4]))])
+    return there.scores(state, torch.arange(scorer.n_items)[None]).numpy()[0]

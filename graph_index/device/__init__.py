@@ -1,0 +1,1 @@
+"""Search and build with everything resident on a torch device; torch is imported nowhere else here."""
