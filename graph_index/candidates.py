@@ -31,6 +31,7 @@ __all__ = [
 HNSW_DEGREE = 16
 HNSW_EF_CONSTRUCTION = 200
 _LEVELS = 127
+_NONE = np.empty(0, np.int64)
 
 _FAISS: Any = faiss
 """Its stubs do not know what its Python layer adds."""
@@ -60,7 +61,8 @@ class CandidateSource(Protocol):
                 counts.
 
         Returns:
-            B arrays of item numbers; None where the scorer has no proxy to search with.
+            B arrays of item numbers, empty for queries that the deadline left no time for; None
+            where the scorer has no proxy to search with.
         """
         ...
 
@@ -88,7 +90,10 @@ class FloatScan:
             return None
         with scoring.seeding():
             scoring.n_proxy_scored = len(self._vectors)
-            return [self._of_user(users, row, width, returnable) for row in range(len(users))]
+            return [
+                _NONE if scoring.overdue else self._of_user(users, row, width, returnable)
+                for row in range(len(users))
+            ]
 
     def _of_user(
         self, users: NDArray[np.float32], row: int, width: int, returnable: Returnable
@@ -115,7 +120,9 @@ class _FaissSource(ABC):
         with scoring.seeding():
             before = self._n_products()
             found = [
-                self._of_user(users[row : row + 1], width, returnable.mask(row), effort)
+                _NONE
+                if scoring.overdue
+                else self._of_user(users[row : row + 1], width, returnable.mask(row), effort)
                 for row in range(len(users))
             ]
             scoring.n_proxy_scored = (self._n_products() - before) // max(1, len(users))

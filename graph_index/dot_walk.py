@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from graph_index.graph import Graph
 from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
 from graph_index.selection import largest
-from graph_index.workspace import Workspace
+from graph_index.workspace import ThreadWorkspaces
 from vizsla.contracts.tables import ItemTables, tables_of
 
 __all__ = ["DotWalk"]
@@ -41,7 +40,7 @@ class DotWalk:
     Args:
         graph: Over N items.
         item_vectors: ``(N, D)`` float32.
-        workspace: Returns the calling thread's marks; whoever uses them next begins them again.
+        workspaces: The threads' marks; whoever uses one next begins it again.
         tables: The first holds the item vectors, in fewer bytes maybe; None uses them as they are.
     """
 
@@ -49,14 +48,14 @@ class DotWalk:
         self,
         graph: Graph,
         item_vectors: NDArray[np.float32],
-        workspace: Callable[[], Workspace],
+        workspaces: ThreadWorkspaces,
         tables: ItemTables | None = None,
     ) -> None:
         tables = tables or tables_of([item_vectors])
         self._links = _read_only(graph.neighbors), _read_only(graph.entry_points)
         self._table = tables.arrays[0], tables.scales[0]
         self._n_items = graph.n_items
-        self._workspace = workspace
+        self._workspaces = workspaces
         self.n_bytes = 0
 
     def best(
@@ -66,13 +65,14 @@ class DotWalk:
         users = scoring.proxy_vectors(self._table[0].shape[1])
         if users is None:
             return None
-        found, most = [], 0
+        found, total = [_NONE] * len(users), 0
         with scoring.seeding():
             for query, user in enumerate(users):
-                items, n_dots = self._of_query(user, query, width, returnable)
-                found.append(items)
-                most = max(most, n_dots)
-        scoring.n_proxy_scored = most
+                if scoring.overdue:
+                    break
+                found[query], n_dots = self._of_query(user, query, width, returnable)
+                total += n_dots
+        scoring.n_proxy_scored = total // len(users)
         return found
 
     def _of_query(
@@ -100,7 +100,7 @@ class DotWalk:
     ) -> tuple[NDArray[np.int64], int]:
         from graph_index.kernels.compiled import walk_by_dot
 
-        marks, width = self._workspace(), min(beam, self._n_items)
+        marks, width = self._workspaces.own, min(beam, self._n_items)
         marks.begin(self._n_items)
         mask = _read_only(_EVERYTHING if allowed is None else allowed)
         found: tuple[NDArray[np.int64], int] = walk_by_dot(
@@ -118,6 +118,7 @@ class DotWalk:
 
 
 _EVERYTHING = np.empty(0, np.bool_)
+_NONE = np.empty(0, np.int64)
 
 
 def _read_only(links: NDArray[Any]) -> NDArray[Any]:

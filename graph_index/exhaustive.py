@@ -61,7 +61,7 @@ def _score_in_chunks(
     found: list[list[NDArray[np.float32]]] = [[] for _ in chosen]
     step = max(1, chunk_items // max(1, len(chosen)))
     for start in range(0, max(map(len, chosen)), step):
-        if scoring.late(plan.deadline_s):
+        if scoring.overdue:
             break
         parts = [items[start : start + step] for items in chosen]
         lengths = [len(part) for part in parts]

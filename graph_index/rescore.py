@@ -24,7 +24,7 @@ def rescore(
     plan: Plan,
     reasons: list[StopReason],
 ) -> list[SearchResult]:
-    """Give every candidate a deep score, all queries in one call, and rank them.
+    """Give every candidate a deep score, all queries together, and rank them.
 
     Args:
         scoring: The batch of B queries.
@@ -36,22 +36,25 @@ def rescore(
         One result per query, best first, ties to the smaller item number; none when the
         deadline had passed before.
     """
-    if scoring.late(plan.deadline_s):
+    if scoring.overdue:
         found = [items[:0] for items in found]
-    lengths = [len(items) for items in found]
+    lengths = np.array([len(items) for items in found])
     scores = np.empty(0, np.float32)
-    if sum(lengths):
-        scores = scoring.score(np.repeat(np.arange(len(found)), lengths), np.concatenate(found))
-    if scoring.late(plan.deadline_s):
+    if lengths.sum():
+        query_of = np.repeat(np.arange(len(found)), lengths)
+        scores = scoring.score_in_time(query_of, np.concatenate(found))
+    ends = np.minimum(np.cumsum(lengths), len(scores))
+    found = [items[:n] for items, n in zip(found, np.diff(ends, prepend=0), strict=True)]
+    if scoring.overdue:
         reasons = [StopReason.DEADLINE] * len(found)
     ranked = [
         top_k(items, own, plan.k)
-        for items, own in zip(found, np.split(scores, np.cumsum(lengths)[:-1]), strict=True)
+        for items, own in zip(found, np.split(scores, ends[:-1]), strict=True)
     ]
     parts_us = scoring.parts_us()
     return [
-        SearchResult(*best, _work(scoring, n_scored, reason, parts_us))
-        for best, n_scored, reason in zip(ranked, lengths, reasons, strict=True)
+        SearchResult(*best, _work(scoring, len(items), reason, parts_us))
+        for best, items, reason in zip(ranked, found, reasons, strict=True)
     ]
 
 

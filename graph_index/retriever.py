@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 
@@ -21,7 +20,7 @@ from graph_index.scoring import Scoring
 from graph_index.seeds import seed_keys
 from graph_index.settings import SearchSettings
 from graph_index.walk import BeamWalk
-from graph_index.workspace import Workspace
+from graph_index.workspace import ThreadWorkspaces, Workspace
 from vizsla.clock import Clock, SystemClock
 from vizsla.contracts.index import (
     Mode,
@@ -75,7 +74,7 @@ class GraphRetriever:
         self._item_vectors = item_vectors
         self._tables = tables
         self._clock: Clock = clock or SystemClock()
-        self._per_thread = threading.local()
+        self._workspaces = ThreadWorkspaces()
 
     @classmethod
     def from_graph(
@@ -96,7 +95,7 @@ class GraphRetriever:
         The two share each thread's workspace, so that a new state costs no new marks.
         """
         other = type(self)(graph, item_vectors, self.settings, clock=self._clock)
-        other._per_thread = self._per_thread
+        other._workspaces = self._workspaces
         # an index over the vectors would have to be built again for every change
         other.source = other._plain_source()
         return other
@@ -175,7 +174,7 @@ class GraphRetriever:
         walking: bool,
     ) -> list[SearchResult]:
         """Answer queries that go together."""
-        scoring = Scoring(scorer, queries, self._clock, self.n_items)
+        scoring = Scoring(scorer, queries, self._clock, self.n_items, deadline_s=plan.deadline_s)
         answer = self._walk if walking else self._score_all
         return answer(scoring, plan, returnable)
 
@@ -214,7 +213,7 @@ class GraphRetriever:
         return walk(self.graph, scoring, plan, marks, returnable).run(seeds)
 
     def _begun_marks(self, n_queries: int, returnable: Returnable) -> Workspace:
-        marks = self._marks()
+        marks = self._workspaces.own
         marks.begin(n_queries * self.n_items)
         if any(map(len, returnable.excluded)):
             excluded = enumerate(returnable.excluded)
@@ -233,7 +232,7 @@ class GraphRetriever:
     def _plain_source(self) -> CandidateSource:
         """Return a source that needs no index but the graph."""
         if self.n_items > self.settings.proxy_scan_below:
-            return DotWalk(self.graph, self._item_vectors, self._marks, self._tables)
+            return DotWalk(self.graph, self._item_vectors, self._workspaces, self._tables)
         return FloatScan(self._item_vectors)
 
     def _score_all(
@@ -242,10 +241,3 @@ class GraphRetriever:
         allowed = [returnable.items(query) for query in range(scoring.n_queries)]
         chunk = self.settings.chunk_items
         return score_exhaustively(scoring, allowed, plan, self._item_vectors, chunk)
-
-    def _marks(self) -> Workspace:
-        """Return the calling thread's workspace, so that concurrent searches share nothing."""
-        marks: Workspace | None = getattr(self._per_thread, "marks", None)
-        if marks is None:
-            marks = self._per_thread.marks = Workspace()
-        return marks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,6 +18,9 @@ from vizsla.vocabulary import UNKNOWN
 
 __all__ = ["Scoring", "check_histories"]
 
+_CALL = 16_384
+"""Candidates of one call: about 20 ms, and so how finely a search sees its deadline."""
+
 _LARGEST_PROXY = 1e30
 """A product with a larger one may overflow, and infinities of both signs have no sum."""
 
@@ -29,6 +33,7 @@ class Scoring(Timed):
         queries: The batch of B queries; their state is computed here, once.
         clock: For deadlines and times.
         n_items: Items of the index; the scorer must have as many.
+        deadline_s: Monotonic second of the batch; infinity for none.
 
     Attributes:
         n_queries: B.
@@ -40,7 +45,13 @@ class Scoring(Timed):
     """
 
     def __init__(
-        self, scorer: Scorer, queries: Sequence[Query], clock: Clock, n_items: int
+        self,
+        scorer: Scorer,
+        queries: Sequence[Query],
+        clock: Clock,
+        n_items: int,
+        *,
+        deadline_s: float = math.inf,
     ) -> None:
         if scorer.n_items != n_items:
             raise ContractError(f"the scorer has {scorer.n_items} items, the index {n_items}")
@@ -49,8 +60,33 @@ class Scoring(Timed):
         self.n_queries = len(queries)
         self.n_proxy_scored = 0
         self._scorer = scorer
+        self._deadline_s = deadline_s
         with self._timed("state"):
             self._state: Any = scorer.user_state(queries)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the deadline has come; asked between pieces of work."""
+        return self.late(self._deadline_s)
+
+    def score_in_time(
+        self, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Score candidates in calls of bounded length, as far as the deadline lets.
+
+        Returns:
+            ``(C',)`` scores of the first candidates; C' is C unless the deadline came between
+            two calls.  The first call is made whatever the time is.
+        """
+        if len(item_nums) <= _CALL:
+            return self.score(query_of, item_nums)
+        scores = []
+        for start in range(0, len(item_nums), _CALL):
+            if start and self.overdue:
+                break
+            part = slice(start, start + _CALL)
+            scores.append(self.score(query_of[part], item_nums[part]))
+        return np.concatenate(scores)
 
     def score(
         self, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]

@@ -128,12 +128,15 @@ class BeamWalk:
 
     def _score(self, keys: NDArray[np.int64]) -> ScoredItems:
         """Score what is new among the keys and put all of it into log and beam."""
-        if self._scoring.late(self._plan.deadline_s):
+        if self._scoring.overdue:
             self._stop(self._running, StopReason.DEADLINE)
             keys = _NO_KEYS
         keys = self._within_budget(self._marks.claim(keys))
         query_of, item_nums = np.divmod(keys, self._graph.n_items)
-        scores = self._scoring.score(query_of, item_nums) if len(keys) else _no_scores()
+        scores = self._scoring.score_in_time(query_of, item_nums) if len(keys) else _no_scores()
+        if len(scores) < len(keys):
+            self._stop(self._running, StopReason.DEADLINE)
+            keys, query_of, item_nums = (a[: len(scores)] for a in (keys, query_of, item_nums))
         latest = ScoredItems(keys, query_of, item_nums, scores, np.zeros(len(keys), np.bool_))
         self._log.append(latest)
         self._n_scored += np.bincount(query_of, minlength=len(self._running))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Workspace"]
+__all__ = ["ThreadWorkspaces", "Workspace"]
 
 _LARGEST_STAMP = 2**30
 
@@ -68,3 +70,14 @@ class Workspace:
             return np.zeros(len(keys), np.bool_)
         blocked: NDArray[np.bool_] = self._blocked[keys] == self._base
         return blocked
+
+
+class ThreadWorkspaces(threading.local):
+    """Each thread's own workspace, so that concurrent searches share nothing.
+
+    Whoever needs one holds this and not the retriever: a superseded state of a changing
+    catalogue is then freed when its last search ends, not when the garbage collector comes.
+    """
+
+    def __init__(self) -> None:
+        self.own = Workspace()

@@ -81,7 +81,8 @@ class ExhaustiveRetriever:
         results: list[SearchResult] = []
         for start in range(0, len(queries), self.settings.max_lockstep):
             rows = range(len(queries))[start : start + self.settings.max_lockstep]
-            scoring = Scoring(scorer, [queries[i] for i in rows], self._clock, self.n_items)
+            asked = [queries[i] for i in rows]
+            scoring = Scoring(scorer, asked, self._clock, self.n_items, deadline_s=plan.deadline_s)
             items = [returnable.items(i) for i in rows]
             results += score_exhaustively(
                 scoring, items, plan, self._item_vectors, self.settings.chunk_items

@@ -16,6 +16,7 @@ from vizsla.contracts.index import Mode, SearchResult, SearchWork, StopReason
 
 __all__ = ["RailsRetriever"]
 
+_NO_BOUNDS = np.empty(0, np.float32)
 _ROUNDING = 1e-5
 """Relative error of a bound and of a score in float32, with room."""
 
@@ -46,15 +47,14 @@ class RailsRetriever(GraphRetriever):
         return 0
 
     def _walk(self, scoring: Scoring, plan: Plan, returnable: Returnable) -> list[SearchResult]:
-        allowed = [returnable.items(query) for query in range(scoring.n_queries)]
-        bounds = [self._bounds(scoring, query, items) for query, items in enumerate(allowed)]
-        known = [bound for bound in bounds if bound is not None]
-        if len(known) < len(bounds):
-            return self._score_all(scoring, plan, returnable)
-        return [
-            _answer(scoring, query, allowed[query], bound, plan)
-            for query, bound in enumerate(known)
-        ]
+        results = []
+        for query in range(scoring.n_queries):
+            allowed = returnable.items(query)[: 0 if scoring.overdue else None]
+            bounds = self._bounds(scoring, query, allowed) if len(allowed) else _NO_BOUNDS
+            if bounds is None:
+                return self._score_all(scoring, plan, returnable)
+            results.append(_answer(scoring, query, allowed, bounds, plan))
+        return results
 
     def _bounds(
         self, scoring: Scoring, query: int, allowed: NDArray[np.int64]
@@ -76,7 +76,7 @@ def _answer(
     kept = rest[: plan.max_scored - len(first)]
     scores = np.concatenate([scores, _scores(scoring, query, allowed[kept], plan)])
     places = np.concatenate([first, kept])[: len(scores)]
-    late = scoring.late(plan.deadline_s)
+    late = scoring.overdue
     work = SearchWork(
         mode=Mode.WALK,
         n_scored=len(scores),
@@ -91,9 +91,9 @@ def _answer(
 def _scores(
     scoring: Scoring, query: int, items: NDArray[np.int64], plan: Plan
 ) -> NDArray[np.float32]:
-    if not len(items) or scoring.late(plan.deadline_s):
+    if not len(items) or scoring.overdue:
         return np.empty(0, np.float32)
-    return scoring.score(np.full(len(items), query), items)
+    return scoring.score_in_time(np.full(len(items), query), items)
 
 
 def _could_be_better(

@@ -5,10 +5,14 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
+from graph_index.build import build_graph
 from graph_index.candidates import FixedOrder, FloatScan, HnswSearch, Int8Scan
+from graph_index.dot_walk import DotWalk
 from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
 from graph_index.selection import largest
+from graph_index.settings import BuildSettings
+from graph_index.workspace import ThreadWorkspaces
 from vizsla.clock import FakeClock
 from vizsla.contracts.index import Query
 from vizsla.testing.scorers import DotScorer
@@ -63,6 +67,32 @@ def test_a_source_passes_over_what_may_not_be_returned(source):
     assert sorted(hidden[1]) == sorted(free[1])
     assert 5 not in np.concatenate([*free, *hidden])
     assert [len(items) for items in (*free, *hidden)] == [20] * 4
+
+
+class TickingClock(FakeClock):
+    """A second passes whenever somebody asks for the time."""
+
+    def monotonic_s(self):
+        self.advance(1.0)
+        return super().monotonic_s()
+
+
+def opened_walk(vectors):
+    return DotWalk(build_graph(vectors, BuildSettings(max_degree=8)), vectors, ThreadWorkspaces())
+
+
+@pytest.mark.parametrize("source", [FloatScan, Int8Scan, HnswSearch, opened_walk])
+def test_a_source_asks_for_the_time_between_queries(source):
+    """Whom the deadline leaves no time for gets nothing, and nobody is searched for in vain."""
+    scorer, clock = DotScorer(VECTORS), TickingClock()
+    queries = [Query(np.array([row])) for row in range(30)]
+    late = Scoring(scorer, queries, clock, 300, deadline_s=clock.monotonic_s() + 20)
+    found = source(VECTORS).best(late, 5, may(*[NOTHING] * 30), 5)
+    lengths = [len(items) for items in found]
+
+    assert lengths == sorted(lengths, reverse=True)
+    assert 5 in lengths
+    assert lengths[-1] == 0
 
 
 @pytest.mark.parametrize("source", [FloatScan, Int8Scan, HnswSearch])

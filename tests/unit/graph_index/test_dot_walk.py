@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +17,7 @@ from graph_index.retriever import GraphRetriever
 from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
 from graph_index.settings import BuildSettings, SearchSettings
-from graph_index.workspace import Workspace
+from graph_index.workspace import ThreadWorkspaces
 from vizsla.clock import FakeClock
 from vizsla.contracts.index import Mode, Query, SearchOptions
 from vizsla.contracts.tables import tables_of
@@ -42,8 +44,7 @@ def scoring(scorer=SCORER, n_queries=2):
 
 
 def opened(graph=GRAPH, tables=None):
-    marks = Workspace()
-    return DotWalk(graph, VECTORS, lambda: marks, tables)
+    return DotWalk(graph, VECTORS, ThreadWorkspaces(), tables)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
@@ -121,8 +122,8 @@ def test_a_filter_costs_what_it_allows_or_less(large_graph, name):
     allowed, most = FILTERS[name]
     asked, exact = (scoring(DotScorer(LARGE), 8) for _ in range(2))
     alive = np.ones(len(LARGE), np.bool_)
-    returnable, marks = Returnable(alive, [NOTHING] * 8, [allowed] * 8), Workspace()
-    found = DotWalk(large_graph, LARGE, lambda: marks).best(asked, 100, returnable, 100)
+    returnable = Returnable(alive, [NOTHING] * 8, [allowed] * 8)
+    found = DotWalk(large_graph, LARGE, ThreadWorkspaces()).best(asked, 100, returnable, 100)
     expected = FloatScan(LARGE).best(exact, 100, returnable, 100)
 
     assert all(allowed[items].all() for items in found)
@@ -170,3 +171,18 @@ def test_a_large_catalogue_is_walked_and_keeps_its_answers_when_it_grows():
     assert [type(one.source) for one in (first, second)] == [DotWalk, DotWalk]
     assert then.item_nums[:2].tolist() == [best, N]
     assert found.work.n_proxy_scored < N
+
+
+def test_a_superseded_state_is_freed_at_once():
+    """Not when the garbage collector comes: a changing catalogue would pile up neighbour tables."""
+    settings = SearchSettings(proxy_scan_below=0)
+    retriever = GraphRetriever(GRAPH, VECTORS, settings).over(GRAPH, VECTORS)
+    retriever.search(SCORER, [Query(np.array([1]))], SearchOptions(k=5, mode=Mode.WALK))
+    assert isinstance(retriever.source, DotWalk)
+    gone = weakref.ref(retriever)
+    gc.disable()
+    try:
+        del retriever
+        assert gone() is None
+    finally:
+        gc.enable()

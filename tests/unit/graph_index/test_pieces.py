@@ -11,6 +11,7 @@ from graph_index.beam import Beams
 from graph_index.build import build_graph
 from graph_index.plan import checked_exclusions, plan_search
 from graph_index.ranking import group_ranks, ranked_per_query, top_k
+from graph_index.rescore import rescore
 from graph_index.retriever import GraphRetriever
 from graph_index.scoring import Scoring
 from graph_index.settings import SearchSettings
@@ -172,6 +173,31 @@ def test_parts_add_up():
         "score": 250_000,
         "bookkeeping": 500_000,
     }
+
+
+def test_one_large_round_sees_the_deadline():
+    """40,000 candidates are three calls; the deadline comes in the second."""
+    clock = FakeClock()
+    scorer = CountingScorer(DotScorer(np.ones((4, 1), np.float32)), clock, seconds_per_call=1.0)
+    scoring = Scoring(scorer, [Query(np.array([0]))], clock, 4, deadline_s=1.5)
+    items = np.tile(np.arange(4), 10_000)
+
+    assert len(scoring.score_in_time(np.zeros(40_000, np.int64), items)) == 2 * 16_384
+    assert scoring.overdue
+
+
+def test_a_cut_round_keeps_what_was_scored():
+    """Seeds of three queries, a call each of 16,384: the third query has none left."""
+    clock = FakeClock()
+    vectors = np.ones((16_384, 1), np.float32)
+    scorer = CountingScorer(DotScorer(vectors), clock, seconds_per_call=1.0)
+    scoring = Scoring(scorer, [Query(np.array([0]))] * 3, clock, 16_384, deadline_s=1.5)
+    plan = plan_search(SearchOptions(k=2, mode=Mode.WALK), SearchSettings(), 16_384)
+    results = rescore(scoring, [np.arange(16_384)] * 3, plan, [StopReason.ROUNDS] * 3)
+
+    assert [result.work.n_scored for result in results] == [16_384, 16_384, 0]
+    assert [len(result.item_nums) for result in results] == [2, 2, 0]
+    assert {result.work.stopped_by for result in results} == {StopReason.DEADLINE}
 
 
 def test_exhaustive_scores_in_chunks_until_the_deadline():

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from graph_index.retriever import GraphRetriever
-from graph_index.workspace import Workspace
+from graph_index.workspace import ThreadWorkspaces, Workspace
 
 __all__ = ["SetMarksRetriever"]
 
 
 class SetMarksRetriever(GraphRetriever):
-    """``graph`` that remembers visited items as a sorted array of keys."""
+    """``graph`` that remembers visited items as a sorted array of keys.
 
-    def _marks(self) -> Workspace:
-        return _SetMarks()
+    Args:
+        arguments: Of ``GraphRetriever``.
+        named: The same.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._workspaces = _SetWorkspaces()
 
 
 class _SetMarks(Workspace):
@@ -31,3 +39,9 @@ class _SetMarks(Workspace):
         new = np.setdiff1d(keys, self._visited)
         self._visited = np.union1d(self._visited, new)
         return new
+
+
+class _SetWorkspaces(ThreadWorkspaces):
+    def __init__(self) -> None:
+        super().__init__()
+        self.own = _SetMarks()
