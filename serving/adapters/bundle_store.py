@@ -7,18 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graph_index.attach import open_retriever
 from graph_index.attributes import AttributeStore
 from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
+from serving.adapters.shards import Connect, all_alive, open_sharded
 from serving.core.protocols import Engine
 from serving.core.stages.features import encode_features
 from vizsla.bundles import Bundle, load, read_tables
 from vizsla.config import SearchSettings
 from vizsla.contracts.api import Notice
 from vizsla.contracts.bundle import GoldenRequest
-from vizsla.contracts.index import Mode, ProxyScorer, Query, SearchOptions
+from vizsla.contracts.index import Mode, ProxyScorer, Query, Retriever, SearchOptions
 from vizsla.errors import IncompatibleArtifactError
 
 __all__ = ["GOLDEN_TOLERANCE", "ScorerLoader", "deep_scorer_loader", "open_engine", "replay_golden"]
@@ -52,25 +54,30 @@ def deep_scorer_loader(threads: int) -> ScorerLoader:
     return load_deep_scorer
 
 
-def open_engine(path: Path, search: SearchSettings, load_scorer: ScorerLoader) -> Engine:
+def open_engine(
+    path: Path,
+    search: SearchSettings,
+    load_scorer: ScorerLoader,
+    connect: Connect | None = None,
+) -> Engine:
     """Load and verify a bundle, replay its golden requests and warm it up.
 
     Args:
         path: A bundle directory, or a run directory with ``latest_bundle``.
         search: Bounds of the walk.
         load_scorer: Builds the scorer.
+        connect: Reaches the shards of a sharded bundle; None opens them in this process.
 
     Raises:
         ArtifactError: The bundle is damaged, or its scorer does not answer as it did when
             the bundle was written.
     """
     bundle = load(path)
-    retriever = open_retriever(bundle)
-    alive = retriever.graph.alive if isinstance(retriever, GraphRetriever) else None
+    scorer, retriever, alive = _opened(bundle, load_scorer, connect)
     engine = Engine(
         manifest=bundle.manifest,
         catalogue=BundleCatalogue(bundle, alive),
-        scorer=_scorer(bundle, load_scorer),
+        scorer=scorer,
         retriever=retriever,
         attributes=_attributes(bundle),
         search=_options(search),
@@ -79,6 +86,17 @@ def open_engine(path: Path, search: SearchSettings, load_scorer: ScorerLoader) -
     replay_golden(engine, bundle)
     _warm_up(engine)
     return engine
+
+
+def _opened(
+    bundle: Bundle, load_scorer: ScorerLoader, connect: Connect | None
+) -> tuple[ProxyScorer, Retriever, NDArray[np.bool_] | None]:
+    """Open what scores, what searches, and the mask of items that may be returned."""
+    if bundle.manifest.shards is not None:
+        return *open_sharded(bundle, connect), all_alive(bundle)
+    retriever = open_retriever(bundle)
+    alive = retriever.graph.alive if isinstance(retriever, GraphRetriever) else None
+    return _scorer(bundle, load_scorer), retriever, alive
 
 
 def _attributes(bundle: Bundle) -> AttributeStore:

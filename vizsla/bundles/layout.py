@@ -22,6 +22,7 @@ __all__ = [
     "MANIFEST_FILE",
     "MAX_MANIFEST_BYTES",
     "REQUIRED_FILES",
+    "SHARDS_DIR",
     "TABLES_DIR",
     "VECTORS_FILE",
     "WEIGHTS_FILE",
@@ -40,6 +41,7 @@ VECTORS_FILE = "item_vectors.npy"
 GOLDEN_FILE = "golden.jsonl"
 GRAPH_DIR = "graph"
 TABLES_DIR = "tables"
+SHARDS_DIR = "shards"
 LATEST_FILE = "latest_bundle"
 REQUIRED_FILES = (WEIGHTS_FILE, ITEMS_FILE, VECTORS_FILE, GOLDEN_FILE)
 ITEM_COLUMNS = ("item_num", "item_id", "n_interactions")

@@ -22,7 +22,7 @@ from vizsla.models.recommender.base import CompiledScore, Matcher, SequenceBatch
 from vizsla.models.recommender.context import pad_histories
 from vizsla.models.recommender.gradients import score_gradient
 
-__all__ = ["ScorerState", "TorchScorer"]
+__all__ = ["ScorerState", "TorchScorer", "user_states"]
 
 
 SPARE_ROWS = 1024
@@ -139,13 +139,14 @@ class TorchScorer:
     @torch.inference_mode()
     def user_state(self, queries: Sequence[Query]) -> ScorerState:
         """Fold B queries; unknown items (-1) in a history count as not there."""
-        histories = [query.history[query.history >= 0] for query in queries]
-        batch = pad_histories(histories, self._matcher.max_history)
-        batch = SequenceBatch(batch.item_nums.to(self._device), self._user_features(queries))
-        state = self._matcher.final_states(batch)
+        return self.fold(user_states(self._matcher, queries, self._device))
+
+    @torch.inference_mode()
+    def fold(self, state: UserState) -> ScorerState:
+        """Fold the users of a state, which another process may have made of the same weights."""
         if self._fused is not None:
             return ScorerState(state, self._fused.fold(state))
-        folded = tuple(self._matcher.fold(state, row) for row in range(len(queries)))
+        folded = tuple(self._matcher.fold(state, row) for row in range(len(state.user)))
         return ScorerState(state, folded)
 
     @torch.inference_mode()
@@ -203,14 +204,6 @@ class TorchScorer:
         scales = torch.from_numpy(self.tables.scales[number][rows.cpu().numpy()]).to(self._device)
         return found * scales.view(-1, *[1] * (found.dim() - 1))
 
-    def _user_features(self, queries: Sequence[Query]) -> Tensor | None:
-        n_features = self._matcher.n_user_features
-        if not n_features:
-            return None
-        unknown = np.zeros(n_features, np.int64)
-        rows = [unknown if q.user_features is None else q.user_features for q in queries]
-        return torch.from_numpy(np.stack(rows)).to(self._device)
-
 
 @dataclass(frozen=True, slots=True)
 class _Room:
@@ -223,6 +216,24 @@ class _Room:
     def n_rows(self) -> int:
         """Number of items that fit."""
         return len(self.vectors)
+
+
+def user_states(matcher: Matcher, queries: Sequence[Query], device: torch.device) -> UserState:
+    """Return the states of B queries; unknown items (-1) in a history count as not there."""
+    histories = [query.history[query.history >= 0] for query in queries]
+    nums = pad_histories(histories, matcher.max_history).item_nums.to(device)
+    features = _user_features(matcher.n_user_features, queries)
+    return matcher.final_states(
+        SequenceBatch(nums, None if features is None else features.to(device))
+    )
+
+
+def _user_features(n_features: int, queries: Sequence[Query]) -> Tensor | None:
+    if not n_features:
+        return None
+    unknown = np.zeros(n_features, np.int64)
+    rows = [unknown if q.user_features is None else q.user_features for q in queries]
+    return torch.from_numpy(np.stack(rows))
 
 
 def _tensor(table: NDArray[Any], dtype: TableDtype) -> Tensor:
