@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from serving.adapters.openapi import openapi_document
 from serving.adapters.problems import problem_response
 from serving.adapters.search_routes import search_routes
 from serving.adapters.served import Current, Served
-from serving.adapters.shards import Connect
+from serving.adapters.shards import Connect, embedded_shards
 from serving.adapters.user_histories import default_users_file, open_histories
 from serving.core.lifecycle import Phase
 from vizsla.bundles import locate
@@ -103,7 +104,9 @@ def build_served(
     """Load the bundle and the users; see ``build_app``."""
     folder = locate(bundle_path)
     clock = clock or SystemClock()
-    loader = load_scorer or deep_scorer_loader(settings.serving.scorer_threads)
+    n_scorer_threads = settings.serving.scorer_threads
+    loader = load_scorer or deep_scorer_loader(n_scorer_threads)
+    connect = connect or partial(embedded_shards, threads=n_scorer_threads)
     engine = open_engine(folder, settings.search, loader, connect)
     histories = open_histories(users_file or default_users_file(folder))
     threads = settings.serving.search_threads

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from vizsla.contracts.index import Query
 from vizsla.contracts.tables import ItemTables
+from vizsla.errors import ContractError
 from vizsla.models.recommender.base import Matcher, UserState
 from vizsla.models.recommender.loading import matcher_scorer
-from vizsla.models.recommender.scorer import TorchScorer, user_states
+from vizsla.models.recommender.scorer import ScorerState, user_states
 
-__all__ = ["ShippedUsers", "UserSideScorer", "shard_scorer", "unpacked"]
+__all__ = ["ShardScorer", "ShippedUsers", "UserSideScorer", "unpacked"]
 
 ShippedUsers = Mapping[str, NDArray[np.float32] | NDArray[np.bool_]]
 """``UserState`` as plain arrays by name, B rows each."""
@@ -79,22 +80,43 @@ class UserSideScorer:
         return proxies
 
 
-def shard_scorer(
-    matcher: Matcher, item_vectors: NDArray[np.float32], tables: ItemTables | None
-) -> TorchScorer:
-    """Return the scorer of a shard's items, to be asked with states made by ``UserSideScorer``.
+class ShardScorer:
+    """Scores a shard's items for users that a ``UserSideScorer`` of the same weights folded.
 
     Args:
         matcher: Of the whole catalogue; what it knows of other items is let go.
         item_vectors: ``(n, D)`` vectors of the shard's items; not copied, so they may be mapped.
         tables: Their item tables; None computes them.
     """
-    with warnings.catch_warnings():
-        # torch cannot mark a tensor read-only, and warns; nothing here writes
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
-        vectors = torch.from_numpy(item_vectors)
-    own = matcher.with_fixed_items(vectors, torch.empty(0, dtype=torch.int64))
-    return matcher_scorer(own, tables)
+
+    def __init__(
+        self, matcher: Matcher, item_vectors: NDArray[np.float32], tables: ItemTables | None
+    ) -> None:
+        with warnings.catch_warnings():
+            # torch cannot mark a tensor read-only, and warns; nothing here writes
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+            vectors = torch.from_numpy(item_vectors)
+        own = matcher.with_fixed_items(vectors, torch.empty(0, dtype=torch.int64))
+        self._scorer = matcher_scorer(own, tables)
+        self.score = self._scorer.score
+        self.proxy = self._scorer.proxy
+
+    @property
+    def n_items(self) -> int:
+        """Number of items n."""
+        return self._scorer.n_items
+
+    def user_state(self, queries: Sequence[Query]) -> ScorerState:
+        """Refuse: histories are item numbers of the whole catalogue.
+
+        Raises:
+            ContractError: Always.
+        """
+        raise ContractError("a shard cannot fold users; resume what the coordinator folded")
+
+    def resume(self, users: ShippedUsers) -> ScorerState:
+        """Return the state of users that were shipped."""
+        return self._scorer.fold(unpacked(users))
 
 
 def unpacked(users: ShippedUsers) -> UserState:
