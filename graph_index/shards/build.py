@@ -114,7 +114,7 @@ def shard_bundle(
         progress: Called with ``shards`` and the share of the items whose shard is finished.
 
     Raises:
-        UsageError: A number of shards that leaves one of them without items.
+        UsageError: The bundle is sharded, or a shard would have no items.
     """
     counts = _counts(bundle, n_shards)
     parent_dir.mkdir(parents=True, exist_ok=True)
@@ -156,6 +156,10 @@ def build_shard(job: ShardJob, number: int) -> None:
 
 
 def _counts(bundle: Bundle, n_shards: int) -> NDArray[np.int64]:
+    if bundle.manifest.shards is not None:
+        raise UsageError(
+            f"{bundle.path} is sharded; shard the bundle it came from, {bundle.manifest.parent}"
+        )
     if not 2 <= n_shards <= _MOST_SHARDS:
         raise UsageError(f"--shards {n_shards}: 2 to {_MOST_SHARDS} shards can be made")
     of = shard_numbers(bundle.vocabulary.ids(), n_shards)
@@ -170,11 +174,10 @@ def _counts(bundle: Bundle, n_shards: int) -> NDArray[np.int64]:
 
 def _job(bundle: Bundle, parent_dir: Path, n_shards: int) -> ShardJob:
     own, settings, search, seed = bundle.manifest.index, BuildSettings(), SearchSettings(), 0
-    if own is None and bundle.manifest.shards is not None:
-        own = bundle.manifest.shards.shards[0].index
     if own is not None:
         settings = BuildSettings(max_degree=own.max_degree, ef_construction=own.ef_construction)
-        search, seed = _divided(search_settings(own), n_shards), own.seed
+        search, seed = search_settings(own), own.seed
+    search = _divided(search, n_shards)
     said = f"{n_shards} {settings.model_dump_json()} {search.model_dump_json()} {seed}"
     key = hashlib.sha256(said.encode()).hexdigest()[:8]
     folder = parent_dir.resolve() / f".shards-{bundle.manifest.content_hash[:12]}-{key}"
