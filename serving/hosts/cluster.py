@@ -26,7 +26,6 @@ __all__ = ["ray_environment", "serve_on_ray"]
 APP_NAME = "vizsla"
 RAY_LOGS = "/tmp/ray/session_latest/logs/serve"
 MIB = 1 << 20
-_TO_SHARDS = {"RAY_SERVE_USE_GRPC_BY_DEFAULT": "1", "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "1"}
 
 
 def serve_on_ray(
@@ -67,7 +66,7 @@ def ray_environment(serving: ServingSettings, *, sharded: bool = False) -> dict[
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        **(_TO_SHARDS if sharded else {}),
+        **({"RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "1"} if sharded else {}),
     }
 
 
