@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +36,10 @@ def build_deployment(
 
     def build() -> Envelope:
         configure_logs(settings.telemetry)
-        return build_app(settings, bundle, users_file, connect=connect, echoes_id=False)
+        make = partial(build_app, settings, bundle, users_file, connect=connect, echoes_id=False)
+        # opening asks the shards, and Ray lets nobody wait for them on an event loop's thread
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(make).result()
 
     serving = settings.serving
     deployment = serve.deployment(
