@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import httpx
-from ray_session import STOP_LIMIT_S, commands, text, wait_until_ready
 
 from loadtest.closed_loop import Shot, run_closed_loop
 
@@ -26,6 +25,8 @@ QUESTION = {"user_id": "user 1", "k": 50, "mode": "exhaustive", "tmax": TMAX_MS}
 
 
 def main(vizsla: str, run_dir: str, shots_file: str, out: str) -> None:
+    from ray_session import STOP_LIMIT_S, commands, text, wait_until_ready
+
     made = {
         name: sharded(vizsla, run_dir, Path(out).parent / name, *flags)
         for name, flags in {"ray": (), "local": ("--local",)}.items()
@@ -96,7 +97,7 @@ def find(name: str) -> int:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         if path.read_text().startswith(name):
             return int(path.parent.name)
-    raise SystemExit(f"no process {name}: {commands()}")
+    raise SystemExit(f"no process {name}")
 
 
 if __name__ == "__main__":
