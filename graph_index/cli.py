@@ -12,6 +12,7 @@ from graph_index.analysis.cli import describe
 from graph_index.attach import build_index, configure_index, has_index, load_graph
 from graph_index.build import NEIGHBOURS, BuildProgress, BuildSettings
 from graph_index.check import graph_report
+from graph_index.shards.cli import shard
 from vizsla.bundles import LATEST_FILE, Bundle, load, locate
 from vizsla.cli_output import Progress, print_json, print_table, progress, say
 from vizsla.clock import SystemClock
@@ -133,6 +134,9 @@ def check(bundle: BundlePath, json: Json = False) -> None:
     else:
         print_table(f"Graph of {opened.path}", ["property", "value"], facts.items())
         say("ok: every item can be reached, and the graph belongs to this bundle")
+
+
+app.command()(shard)
 
 
 def _named_number(text: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from serving.adapters.openapi import openapi_document
 from serving.adapters.problems import problem_response
 from serving.adapters.search_routes import search_routes
 from serving.adapters.served import Current, Served
+from serving.adapters.shards import Connect, embedded_shards
 from serving.adapters.user_histories import default_users_file, open_histories
 from serving.core.lifecycle import Phase
 from vizsla.bundles import locate
@@ -53,6 +55,7 @@ def build_app(
     *,
     load_scorer: ScorerLoader | None = None,
     clock: Clock | None = None,
+    connect: Connect | None = None,
     echoes_id: bool = True,
 ) -> Envelope:
     """Load everything and return the ASGI app; it is ready once its lifespan has started.
@@ -64,12 +67,15 @@ def build_app(
             directory that the bundle lies in, if there is one.
         load_scorer: Builds the bundle's scorer; None takes the registered model it names.
         clock: For tests; None takes the machine's.
+        connect: Reaches the shards of a sharded bundle; None opens them in this process.
         echoes_id: See ``Envelope``.
 
     Raises:
         VizslaError: The bundle or the users file cannot be used; one line says why.
     """
-    served = build_served(settings, bundle_path, users_file, load_scorer=load_scorer, clock=clock)
+    served = build_served(
+        settings, bundle_path, users_file, load_scorer=load_scorer, clock=clock, connect=connect
+    )
     return wrap(served, access_log=settings.telemetry.access_log, echoes_id=echoes_id)
 
 
@@ -93,12 +99,15 @@ def build_served(
     *,
     load_scorer: ScorerLoader | None = None,
     clock: Clock | None = None,
+    connect: Connect | None = None,
 ) -> Served:
     """Load the bundle and the users; see ``build_app``."""
     folder = locate(bundle_path)
     clock = clock or SystemClock()
-    loader = load_scorer or deep_scorer_loader(settings.serving.scorer_threads)
-    engine = open_engine(folder, settings.search, loader, device=settings.serving.device)
+    n_scorer_threads = settings.serving.scorer_threads
+    loader = load_scorer or deep_scorer_loader(n_scorer_threads)
+    connect = connect or partial(embedded_shards, threads=n_scorer_threads)
+    engine = open_engine(folder, settings.search, loader, connect, device=settings.serving.device)
     histories = open_histories(users_file or default_users_file(folder))
     threads = settings.serving.search_threads
     served = Served(

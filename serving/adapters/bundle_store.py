@@ -7,20 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from graph_index.attach import open_retriever
 from graph_index.attributes import AttributeStore
 from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
 from serving.adapters.item_net import item_net_of
+from serving.adapters.shards import Connect, all_alive, open_sharded
 from serving.core.protocols import Engine
 from vizsla.blas import one_blas_thread
 from vizsla.bundles import Bundle, load, read_tables
 from vizsla.config import SearchSettings
 from vizsla.contracts.api import Notice
 from vizsla.contracts.bundle import GoldenRequest
-from vizsla.contracts.index import Mode, ProxyScorer, Query, SearchOptions
-from vizsla.errors import IncompatibleArtifactError
+from vizsla.contracts.index import Mode, ProxyScorer, Query, Retriever, SearchOptions
+from vizsla.errors import IncompatibleArtifactError, UsageError
 from vizsla.user_features import encode_features
 
 __all__ = ["GOLDEN_TOLERANCE", "ScorerLoader", "deep_scorer_loader", "open_engine", "replay_golden"]
@@ -56,7 +58,12 @@ def deep_scorer_loader(threads: int) -> ScorerLoader:
 
 
 def open_engine(
-    path: Path, search: SearchSettings, load_scorer: ScorerLoader, *, device: str = "cpu"
+    path: Path,
+    search: SearchSettings,
+    load_scorer: ScorerLoader,
+    connect: Connect | None = None,
+    *,
+    device: str = "cpu",
 ) -> Engine:
     """Load and verify a bundle, replay its golden requests and warm it up.
 
@@ -64,6 +71,7 @@ def open_engine(
         path: A bundle directory, or a run directory with ``latest_bundle``.
         search: Bounds of the walk.
         load_scorer: Builds the scorer.
+        connect: Reaches the shards of a sharded bundle; None opens them in this process.
         device: Where searches run; on ``cpu`` in compiled code, elsewhere through torch.
 
     Raises:
@@ -72,9 +80,7 @@ def open_engine(
         UsageError: There is no such device, or the scorer cannot be put on it.
     """
     bundle = load(path)
-    retriever = open_retriever(bundle, device=None if device == "cpu" else device)
-    alive = retriever.graph.alive if isinstance(retriever, GraphRetriever) else None
-    scorer = _scorer(bundle, load_scorer)
+    scorer, retriever, alive = _opened(bundle, load_scorer, connect, device)
     engine = Engine(
         manifest=bundle.manifest,
         catalogue=BundleCatalogue(bundle, alive),
@@ -88,6 +94,21 @@ def open_engine(
     replay_golden(engine, bundle)
     _warm_up(engine)
     return engine
+
+
+def _opened(
+    bundle: Bundle, load_scorer: ScorerLoader, connect: Connect | None, device: str
+) -> tuple[ProxyScorer, Retriever, NDArray[np.bool_] | None]:
+    """Open what scores, what searches, and the mask of items that may be returned."""
+    if bundle.manifest.shards is not None:
+        if device != "cpu":
+            raise UsageError(
+                f"{bundle.path} is in shards, which search on the processor: device=cpu"
+            )
+        return *open_sharded(bundle, connect), all_alive(bundle)
+    retriever = open_retriever(bundle, device=None if device == "cpu" else device)
+    alive = retriever.graph.alive if isinstance(retriever, GraphRetriever) else None
+    return _scorer(bundle, load_scorer), retriever, alive
 
 
 def _attributes(bundle: Bundle) -> AttributeStore:

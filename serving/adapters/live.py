@@ -136,10 +136,7 @@ class LiveEngine:
         if self._items is None:
             retriever = self._engine.retriever
             if not _can_change(self._engine):
-                raise IncompatibleArtifactError(
-                    "this bundle cannot take changes of items: it has no graph; "
-                    "run: vizsla index build"
-                )
+                raise IncompatibleArtifactError(_why_not(self._engine))
             if self._log is None:
                 self._log = self._open_log(self._log_file)
             manifest = self._engine.manifest
@@ -209,6 +206,15 @@ class LiveEngine:
 def _can_change(engine: Engine) -> bool:
     return isinstance(engine.retriever, GraphRetriever) and isinstance(
         engine.scorer, UpdatableScorer
+    )
+
+
+def _why_not(engine: Engine) -> str:
+    if engine.manifest.shards is None:
+        return "this bundle cannot take changes of items: it has no graph; run: vizsla index build"
+    return (
+        "this bundle cannot take changes of items: it is sharded; compact the log into the bundle "
+        "it was made from, and run: vizsla index shard"
     )
 
 

@@ -118,11 +118,12 @@ class Engine:
     def info(self) -> BundleInfo:
         """What answers say they were computed with."""
         manifest = self.manifest
+        index = manifest.shards.shards[0].index if manifest.shards else manifest.index
         return BundleInfo(
             content_hash=manifest.content_hash,
             model=manifest.model.name,
             dataset=manifest.dataset.name,
             created_at=manifest.created_at,
-            index=manifest.index.backend if manifest.index else None,
+            index=index.backend if index else None,
             publishable=manifest.publishable,
         )

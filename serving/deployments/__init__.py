@@ -4,4 +4,10 @@ from vizsla.registry import Registry
 
 __all__ = ["DEPLOYMENTS"]
 
-DEPLOYMENTS = Registry("deployment", {"ingress": "serving.deployments.ingress:build_deployment"})
+DEPLOYMENTS = Registry(
+    "deployment",
+    {
+        "ingress": "serving.deployments.ingress:build_deployment",
+        "shard": "serving.deployments.shard:build_deployment",
+    },
+)

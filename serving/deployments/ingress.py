@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serving.adapters.envelope import Envelope
+from serving.adapters.shards import Connect
 from serving.app import build_app
 from vizsla.config import Settings
 from vizsla.telemetry.logs import configure_logs
@@ -16,7 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["build_deployment"]
 
 
-def build_deployment(settings: Settings, bundle: Path, users_file: Path | None) -> Application:
+def build_deployment(
+    settings: Settings,
+    bundle: Path,
+    users_file: Path | None,
+    shards: Sequence[Application] = (),
+    connect: Connect | None = None,
+) -> Application:
     """Return the Serve application; the app is built inside each replica.
 
     Ray's own limits stand above ours: what it refuses would not be a problem document.
@@ -26,7 +36,10 @@ def build_deployment(settings: Settings, bundle: Path, users_file: Path | None) 
 
     def build() -> Envelope:
         configure_logs(settings.telemetry)
-        return build_app(settings, bundle, users_file, echoes_id=False)
+        make = partial(build_app, settings, bundle, users_file, connect=connect, echoes_id=False)
+        # opening asks the shards, and Ray lets nobody wait for them on an event loop's thread
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(make).result()
 
     serving = settings.serving
     deployment = serve.deployment(
@@ -39,4 +52,4 @@ def build_deployment(settings: Settings, bundle: Path, users_file: Path | None) 
         graceful_shutdown_timeout_s=serving.drain_timeout_s,
         ray_actor_options={"num_cpus": 1},
     )
-    return deployment(serve.ingress(build)()).bind()
+    return deployment(serve.ingress(build)()).bind(*shards)

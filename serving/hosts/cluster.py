@@ -10,10 +10,14 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from graph_index.shards.client import ShardClient
+from serving.adapters.shard_handles import HandleShard
 from serving.deployments import DEPLOYMENTS
+from serving.deployments.shard import name_of
 from serving.hosts.common import Announcer, bind, url_of
-from vizsla.bundles import load
+from vizsla.bundles import Bundle, load, open_shard, shard_item_nums
 from vizsla.cli_output import say
+from vizsla.clock import SystemClock
 from vizsla.config import ServingSettings, Settings, export_environment
 from vizsla.errors import ArtifactError
 
@@ -38,19 +42,23 @@ def serve_on_ray(
     opened = load(bundle)
     if not opened.manifest.publishable:
         say("warning: this bundle did not pass its gate; every answer says so")
-    bundle = opened.path.resolve()
+    bundle, n_shards = opened.path.resolve(), _n_shards(opened)
+    n_processes = serving.replicas + n_shards * serving.shard_replicas
     users_file = users_file.resolve() if users_file else None
-    export_environment(ray_environment(serving))
+    export_environment(ray_environment(serving, sharded=n_shards > 0))
     url = url_of(serving.host, port)
-    with _ray(settings), _signal_to_stop() as stop:
-        _start(settings, port, bundle, users_file)
+    with _ray(settings, n_processes), _signal_to_stop() as stop:
+        _start(settings, port, bundle, users_file, n_shards)
         with Announcer(url, lambda: tell(url)):
             stop.wait()
         _drain()
 
 
-def ray_environment(serving: ServingSettings) -> dict[str, str]:
-    """Return Ray's variables for our settings; Ray reads them when it is imported."""
+def ray_environment(serving: ServingSettings, *, sharded: bool = False) -> dict[str, str]:
+    """Return Ray's variables for our settings; Ray reads them when it is imported.
+
+    A search waits in a thread for its shards, so what sends to them needs a loop of its own.
+    """
     fast = "1" if serving.ingress == "haproxy" else "0"
     return {
         "RAY_SERVE_ENABLE_HA_PROXY": fast,
@@ -58,11 +66,12 @@ def ray_environment(serving: ServingSettings) -> dict[str, str]:
         "RAY_SERVE_LOG_TO_STDERR": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        **({"RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "1"} if sharded else {}),
     }
 
 
 @contextlib.contextmanager
-def _ray(settings: Settings) -> Iterator[None]:
+def _ray(settings: Settings, n_processes: int) -> Iterator[None]:
     import ray
     from ray import serve
 
@@ -71,7 +80,7 @@ def _ray(settings: Settings) -> Iterator[None]:
     try:
         ray.init(
             address="local",
-            num_cpus=settings.serving.replicas,
+            num_cpus=n_processes,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -86,13 +95,39 @@ def _ray(settings: Settings) -> Iterator[None]:
             ray.shutdown()
 
 
-def _start(settings: Settings, port: int, bundle: Path, users_file: Path | None) -> None:
+def connected_shards(bundle: Bundle) -> list[ShardClient]:
+    """Reach the shards' deployments, from within a replica of the app."""
     from ray import serve
 
-    build = DEPLOYMENTS.load("ingress")
+    clock = SystemClock()
+    return [
+        HandleShard(
+            shard_item_nums(open_shard(bundle, number)),
+            serve.get_deployment_handle(name_of(number), app_name=APP_NAME),
+            clock,
+        )
+        for number in range(_n_shards(bundle))
+    ]
+
+
+def _n_shards(bundle: Bundle) -> int:
+    shards = bundle.manifest.shards
+    return 0 if shards is None else len(shards.shards)
+
+
+def _start(
+    settings: Settings, port: int, bundle: Path, users_file: Path | None, n_shards: int
+) -> None:
+    from ray import serve
+
+    build, build_shard = DEPLOYMENTS.load("ingress"), DEPLOYMENTS.load("shard")
+    shards = [build_shard(settings, bundle, number) for number in range(n_shards)]
+    connect = connected_shards if shards else None
     serve.start(http_options={"host": settings.serving.host, "port": port})
     try:
-        serve.run(build(settings, bundle, users_file), name=APP_NAME, route_prefix="/")
+        serve.run(
+            build(settings, bundle, users_file, shards, connect), name=APP_NAME, route_prefix="/"
+        )
     except RuntimeError as error:
         raise ArtifactError(f"the replica did not start: {_reason(error)}") from None
 

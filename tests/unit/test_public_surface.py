@@ -18,20 +18,21 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 SURFACE = {
     "vizsla.contracts.bundle": (
         "FORMAT_VERSION ChangesRef DatasetRef FileEntry GateCheck GoldenRequest ItemColumn Manifest "
-        "ModelRef"
+        "ModelRef ShardEntry ShardsManifest"
     ),
     "vizsla.contracts.events": (
         "ITEMS_TOPIC MAX_READ SCHEMA_VERSION EventLog EventRecord ItemChange LoggedRecord"
     ),
     "vizsla.contracts.features": "ColumnRole DatasetManifest Order SideFeature",
     "vizsla.contracts.index": (
-        "ComponentScorer GradientScorer IndexManifest Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "
+        "ComponentScorer GradientScorer IndexManifest MissingShard Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "
         "SearchWork StopReason UpdatableScorer"
     ),
     "vizsla.contracts.placing": "ColumnScorer ItemPlacer",
     "vizsla.bundles": (
-        "LATEST_FILE TABLES_DIR Bundle BundleDiff BundleParts Change derive diff load locate "
-        "narrowed_tables read_tables table_files vector_space write"
+        "HASH_FUNCTION ITEM_NUMS_FILE LATEST_FILE TABLES_DIR Bundle BundleDiff BundleParts Change derive "
+        "diff load locate narrowed_tables open_shard read_tables shard_content_hash shard_item_nums "
+        "shard_name shard_numbers table_files vector_space verify_shard write"
     ),
     "vizsla.config": (
         "ENV_PREFIX LiveSettings Resolved SearchSettings ServingSettings Settings TelemetrySettings "

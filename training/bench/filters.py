@@ -18,17 +18,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from graph_index.attach import open_retriever
 from graph_index.attributes import AttributeStore
 from graph_index.nearest import medoids
 from training.bench.form import BenchFile, Row, Target
+from training.bench.queries import known_queries
 from vizsla.bundles import Bundle, load, read_tables
 from vizsla.contracts.filters import Filter
 from vizsla.contracts.index import Mode, ProxyScorer, Query, Retriever, SearchOptions, SearchResult
-from vizsla.errors import UsageError
 from vizsla.models.recommender.loading import load_scorer
 from vizsla.rng import numpy_generator
 
@@ -91,7 +90,7 @@ def run_filters(
         if {f"{name} {kind} {share}" for kind in KINDS for share in SELECTIVITIES} <= known:
             continue
         opened = load(path, verify=False)
-        data = filtered_catalogue(opened, _known_queries(path, opened, n_queries, seed), seed)
+        data = filtered_catalogue(opened, known_queries(path, opened, n_queries, seed), seed)
         for kind in KINDS:
             for share in SELECTIVITIES:
                 make = partial(_rows, name, data, kind, share)
@@ -165,18 +164,6 @@ def _everything(
         scores.append(scorer.score(state, np.zeros(scorer.n_items, np.int64), everything))
         proxies.append(scorer.proxy(state))
     return np.stack(scores), np.concatenate(proxies)
-
-
-def _known_queries(path: Path, bundle: Bundle, n_queries: int, seed: int) -> list[Query]:
-    """Draw users of the run; coverage needs no labels, so nothing is learnt from test data."""
-    file = path / "users.parquet"
-    if not file.is_file():
-        raise UsageError(f"{path}: no users.parquet; give a folder of `vizsla train`")
-    histories = pq.read_table(file, columns=["history"]).column("history")
-    drawn = numpy_generator(seed, "bench filters", "queries").permutation(len(histories))
-    rows = (histories[row].as_py() for row in drawn.tolist())
-    known = (Query(bundle.vocabulary.nums(row)) for row in rows if row)
-    return [query for query, _ in zip(known, range(n_queries), strict=False)]
 
 
 def _filters(data: Filtered, kind: str, share: float) -> list[list[Filter]]:

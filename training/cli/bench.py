@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from training.bench import filters as filters_bench, spine as spine_bench
+from training.bench import filters as filters_bench, shards as shards_bench, spine as spine_bench
 from training.bench.form import BenchFile, conclude, new_result
 from training.cli.bench_options import Fresh, Strict, ToFile
 from training.cli.bench_retrieval import retrieval
@@ -29,6 +29,7 @@ Preset = Annotated[
 
 QUERIES = {"full": 10_000, "quick": 200}
 FILTER_QUERIES = {"full": 100, "quick": 20}
+SHARD_QUERIES = {"full": 300, "quick": 20}
 CURVE_QUERIES = {"full": 1_000, "quick": 50}
 
 
@@ -79,6 +80,28 @@ def filters(
     file = BenchFile(json, new_result("filters", preset, origin, kept), fresh=fresh)
     targets = filters_bench.run_filters(bundles, file, n_queries, seed)
     columns = filters_bench.COLUMNS
+    conclude(file.finish(targets, columns), columns, strict=strict)
+
+
+@app.command()
+def shards(
+    json: ToFile,
+    bundle: Annotated[
+        list[str], typer.Option(help="DATASET=FOLDER of `vizsla train` whose bundle has a graph.")
+    ],
+    shards: Annotated[int, typer.Option(min=2, help="Parts of the catalogue.")] = 4,
+    preset: Preset = "full",
+    seed: Seed = 0,
+    strict: Strict = False,
+    fresh: Fresh = False,
+) -> None:
+    """Compare a catalogue in shards with one graph: what it finds, costs, sends, and survives."""
+    origin, bundles = provenance(seed), named_paths("--bundle", bundle)
+    n_queries = SHARD_QUERIES[preset]
+    kept = {"bundles": _hashes(bundles), "n_queries": n_queries, "shards": shards}
+    file = BenchFile(json, new_result("shards", preset, origin, kept), fresh=fresh)
+    targets = shards_bench.run_shards(bundles, file, shards, n_queries, seed)
+    columns = shards_bench.COLUMNS
     conclude(file.finish(targets, columns), columns, strict=strict)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "MANIFEST_FILE",
     "MAX_MANIFEST_BYTES",
     "REQUIRED_FILES",
+    "SHARDS_DIR",
     "TABLES_DIR",
     "VECTORS_FILE",
     "WEIGHTS_FILE",
@@ -42,6 +43,7 @@ GOLDEN_FILE = "golden.jsonl"
 ITEM_NET_FILE = "item_net.json"
 GRAPH_DIR = "graph"
 TABLES_DIR = "tables"
+SHARDS_DIR = "shards"
 LATEST_FILE = "latest_bundle"
 REQUIRED_FILES = (WEIGHTS_FILE, ITEMS_FILE, VECTORS_FILE, GOLDEN_FILE)
 ITEM_COLUMNS = ("item_num", "item_id", "n_interactions")

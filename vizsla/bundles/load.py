@@ -27,6 +27,7 @@ from vizsla.bundles.layout import (
     is_safe_name,
     manifest_hash,
 )
+from vizsla.bundles.shards import check_shards
 from vizsla.bundles.tables import read_tables, table_files
 from vizsla.contracts.bundle import FORMAT_VERSION, FileEntry, Manifest
 from vizsla.errors import CorruptArtifactError, IncompatibleArtifactError, NotFoundError
@@ -196,6 +197,7 @@ def _check_contents(bundle: Bundle) -> None:
     bundle.item_net()
     _check_index(bundle)
     _check_tables(bundle)
+    check_shards(bundle)
 
 
 def _check_index(bundle: Bundle) -> None:

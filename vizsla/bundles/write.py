@@ -26,6 +26,7 @@ from vizsla.bundles.layout import (
     ITEM_NET_FILE,
     ITEMS_FILE,
     MANIFEST_FILE,
+    SHARDS_DIR,
     TABLES_DIR,
     VECTORS_FILE,
     WEIGHTS_FILE,
@@ -159,15 +160,17 @@ def derive(
         files: Path within the bundle to a file on disk: what is new or different.
         index: The manifest of the new bundle's graph, or None for none.
         tables: The manifest of other tables, of which ``files`` has to bring all; None keeps the
-            bundle's own as long as weights and vectors stay.
+            bundle's own as long as weights and vectors stay and there are no shards.
         clock: For ``created_at``.
         facts: Fields of the manifest that are new, such as ``n_items`` and ``vocab_hash`` of
-            other items.
+            other items.  ``shards``, of which ``files`` has to bring all, is never taken over.
     """
     kept = set(bundle.manifest.files) - set(files)
+    kept = {name for name in kept if not name.startswith(f"{SHARDS_DIR}/")}
     if index != bundle.manifest.index:
         kept = {name for name in kept if not name.startswith(f"{GRAPH_DIR}/")}
-    kept_tables = None if {VECTORS_FILE, WEIGHTS_FILE} & set(files) else bundle.manifest.tables
+    outdated = "shards" in (facts or {}) or {VECTORS_FILE, WEIGHTS_FILE} & set(files)
+    kept_tables = None if outdated else bundle.manifest.tables
     if tables is not None or kept_tables is None:
         kept = {name for name in kept if not name.startswith(f"{TABLES_DIR}/")}
     parent.mkdir(parents=True, exist_ok=True)
@@ -182,6 +185,7 @@ def derive(
             "files": entries,
             "index": index,
             "tables": tables or kept_tables,
+            "shards": None,
             "vectors_hash": entries[VECTORS_FILE].sha256,
             "created_at": _timestamp(clock),
             "vizsla_version": __version__,

@@ -34,6 +34,9 @@ class ServingSettings(_Section):
         description="Ray Serve's front: `python` binds `host` only, `haproxy` binds every interface.",
     )
     replicas: int = Field(default=1, ge=1, le=1024, description="Server processes under Ray Serve.")
+    shard_replicas: int = Field(
+        default=1, ge=1, le=1024, description="Processes per shard of a sharded bundle."
+    )
     max_body_bytes: int = Field(default=1 << 20, ge=1024, description="Largest request body read.")
     default_k: int = Field(default=20, ge=1, description="Results when a request does not say.")
     max_k: int = Field(default=1000, ge=1, description="Most results that a request may ask for.")

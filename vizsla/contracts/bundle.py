@@ -10,6 +10,7 @@ A bundle is a directory named by its content hash::
     item_net.json        which item columns the item net reads, and their values, if it reads any
     golden.jsonl         requests with the exact answers they must get
     graph/               the index, once built (a new bundle with ``parent``)
+    shards/0000/ ...     instead of ``tables/`` and ``graph/``: the items divided into shards
 
 Users are not in a bundle: their rows belong to the feature store and can be erased.
 """
@@ -33,6 +34,8 @@ __all__ = [
     "ItemColumn",
     "Manifest",
     "ModelRef",
+    "ShardEntry",
+    "ShardsManifest",
 ]
 
 FORMAT_VERSION = 1
@@ -76,6 +79,34 @@ class ChangesRef(_Frozen):
     log_id: str
     offset: int = Field(ge=0)
     vector_space: str
+
+
+class ShardEntry(_Frozen):
+    """What is known of one shard.
+
+    Attributes:
+        n_items: Items of the shard.
+        content_hash: Hash over the names and hashes of its files.
+        index: Its graph; ``vocab_hash`` and ``vectors_hash`` are those of its own items.
+        tables: Its item tables, None where only the vectors are stored.
+    """
+
+    n_items: int = Field(ge=1)
+    content_hash: str
+    index: IndexManifest
+    tables: TablesManifest | None = None
+
+
+class ShardsManifest(_Frozen):
+    """How a bundle's items are divided.
+
+    Attributes:
+        hash_function: What of an ``item_id`` says which shard the item is in.
+        shards: In the order of their numbers.
+    """
+
+    hash_function: str
+    shards: list[ShardEntry] = Field(min_length=2)
 
 
 class GateCheck(_Frozen):
@@ -148,6 +179,7 @@ class Manifest(_Frozen):
         metrics: Validation figures of the exported model.
         gate: The comparisons behind ``publishable``.
         tables: What ``tables/`` was computed from, None where there is none.
+        shards: How the items are divided, None where they are not.
         parent: Content hash of the bundle this one was derived from.
         changes: What of an event log is in it, None for nothing.
         files: Path within the bundle to its size and hash.
@@ -174,6 +206,7 @@ class Manifest(_Frozen):
     publishable: bool
     index: IndexManifest | None = None
     tables: TablesManifest | None = None
+    shards: ShardsManifest | None = None
     parent: str | None = None
     changes: ChangesRef | None = None
     files: dict[str, FileEntry]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ __all__ = [
     "ComponentScorer",
     "GradientScorer",
     "IndexManifest",
+    "MissingShard",
     "Mode",
     "ProxyScorer",
     "Query",
@@ -215,6 +216,22 @@ class SearchWork:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingShard:
+    """A part of the catalogue that an answer knows nothing of.
+
+    Attributes:
+        shard: Its number.
+        n_shards: Number of shards.
+        reason: ``late`` at the deadline, ``failed`` with an error, or ``skipped`` since it
+            had been either several times just before.
+    """
+
+    shard: int
+    n_shards: int
+    reason: Literal["late", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """The best items of one query.
 
@@ -222,11 +239,13 @@ class SearchResult:
         item_nums: ``(K,)`` int64, best first; ties go to the smaller number.
         scores: ``(K,)`` float32, non-increasing.
         work: What it cost.
+        missing: Shards that did not answer, in order; always empty without shards.
     """
 
     item_nums: NDArray[np.int64]
     scores: NDArray[np.float32]
     work: SearchWork
+    missing: tuple[MissingShard, ...] = ()
 
 
 @runtime_checkable

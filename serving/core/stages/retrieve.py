@@ -10,7 +10,7 @@ import numpy as np
 from serving.core.job import Found, Job, Visitor
 from serving.core.protocols import Engine, UserHistories
 from vizsla.contracts.api import Degradation
-from vizsla.contracts.index import SearchResult, StopReason
+from vizsla.contracts.index import MissingShard, SearchResult, StopReason
 
 __all__ = ["Retrieve"]
 
@@ -78,13 +78,26 @@ def _is_searched(visitor: Visitor) -> bool:
 
 
 def _nothing_in_time(result: SearchResult) -> bool:
-    return result.work.stopped_by == StopReason.DEADLINE and not len(result.item_nums)
+    nobody_answered = result.work.stopped_by == StopReason.DEADLINE or bool(result.missing)
+    return nobody_answered and not len(result.item_nums)
 
 
 def _cut_short(results: list[SearchResult]) -> list[Degradation]:
-    """Name once what stood in for the searches that the deadline ended."""
+    """Name once what stood in for the searches that the deadline or a missing shard ended."""
     late = [result for result in results if result.work.stopped_by == StopReason.DEADLINE]
-    names = {"popular_list" if _nothing_in_time(result) else "best_so_far" for result in late}
-    return [
+    whole = [result for result in late if not result.missing]
+    names = {"popular_list" if _nothing_in_time(result) else "best_so_far" for result in whole}
+    degraded = [
         Degradation(stage="retrieve", fallback=name, reason="deadline") for name in sorted(names)
     ]
+    missing = {one for result in results for one in result.missing}
+    if missing:
+        reason = ", ".join(_said(one) for one in sorted(missing, key=lambda one: one.shard))
+        nothing = any(result.missing and _nothing_in_time(result) for result in results)
+        fallback = "popular_list" if nothing else "missing_shards"
+        degraded.append(Degradation(stage="retrieve", fallback=fallback, reason=reason))
+    return degraded
+
+
+def _said(missing: MissingShard) -> str:
+    return f"shard {missing.shard} of {missing.n_shards} {missing.reason}"

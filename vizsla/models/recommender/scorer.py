@@ -22,7 +22,7 @@ from vizsla.models.recommender.device_scorer import DeviceMatcher, sequence_batc
 from vizsla.models.recommender.gradients import score_gradient
 from vizsla.models.recommender.resident import ResidentTables
 
-__all__ = ["ScorerState", "TorchScorer"]
+__all__ = ["ScorerState", "TorchScorer", "user_states"]
 
 
 SPARE_ROWS = 1024
@@ -159,11 +159,14 @@ class TorchScorer:
     @torch.inference_mode()
     def user_state(self, queries: Sequence[Query]) -> ScorerState:
         """Fold B queries; unknown items (-1) in a history count as not there."""
-        batch = sequence_batch(self._matcher, queries, self._device)
-        state = self._matcher.final_states(batch)
+        return self.fold(user_states(self._matcher, queries, self._device))
+
+    @torch.inference_mode()
+    def fold(self, state: UserState) -> ScorerState:
+        """Fold the users of a state, which another process may have made of the same weights."""
         if self._fused is not None:
             return ScorerState(state, self._fused.fold(state))
-        folded = tuple(self._matcher.fold(state, row) for row in range(len(queries)))
+        folded = tuple(self._matcher.fold(state, row) for row in range(len(state.user)))
         return ScorerState(state, folded)
 
     @torch.inference_mode()
@@ -218,6 +221,11 @@ class _Room:
     def n_rows(self) -> int:
         """Number of items that fit."""
         return len(self.vectors)
+
+
+def user_states(matcher: Matcher, queries: Sequence[Query], device: torch.device) -> UserState:
+    """Return the states of B queries; unknown items (-1) in a history count as not there."""
+    return matcher.final_states(sequence_batch(matcher, queries, device))
 
 
 def _to_numpy(tensor: Tensor) -> NDArray[np.float32]:

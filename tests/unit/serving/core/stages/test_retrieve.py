@@ -6,13 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from serving.core.job import Ask, Job
 from serving.core.protocols import Engine
 from serving.core.stages.features import Features
 from serving.core.stages.retrieve import Retrieve
 from vizsla.contracts.filters import Filter
-from vizsla.contracts.index import Mode, SearchOptions, SearchResult, SearchWork, StopReason
+from vizsla.contracts.index import (
+    MissingShard,
+    Mode,
+    SearchOptions,
+    SearchResult,
+    SearchWork,
+    StopReason,
+)
 
 
 def resolved(engine: Engine, users: Any, job: Job, *asks: Ask) -> Job:
@@ -73,6 +81,36 @@ def test_the_popular_list_is_of_allowed_items(engine: Engine, users: Any, job: J
     (found,) = Retrieve(engine, users).fall_back(resolved(engine, users, job, ask)).found
 
     assert found.item_nums.tolist() == [0, 2, 4]
+
+
+class Partial:
+    """A retriever without some of its shards."""
+
+    n_items = 6
+
+    def __init__(self, n_found: int) -> None:
+        self.n_found = n_found
+
+    def search(self, scorer: Any, queries: Any, options: Any) -> list[SearchResult]:
+        work = SearchWork(Mode.WALK, self.n_found, 1, 0, StopReason.DEADLINE)
+        missing = (MissingShard(1, 4, "late"), MissingShard(3, 4, "failed"))
+        nums = np.arange(self.n_found)
+        found = SearchResult(nums, np.ones(self.n_found, np.float32), work, missing)
+        return [found for _ in queries]
+
+
+@pytest.mark.parametrize(("n_found", "fallback"), [(2, "missing_shards"), (0, "popular_list")])
+def test_missing_shards_are_named(
+    engine: Engine, users: Any, job: Job, n_found: int, fallback: str
+) -> None:
+    """One entry says which shards did not answer, and why; without any answer, what stood in."""
+    engine = replace(engine, retriever=Partial(n_found))
+    prepared = resolved(engine, users, job, Ask(user_id="anna"), Ask(user_id="anna"))
+    done = Retrieve(engine, users).run(prepared, 1.0)
+
+    reason = "shard 1 of 4 late, shard 3 of 4 failed"
+    assert [(d.fallback, d.reason) for d in done.degraded] == [(fallback, reason)]
+    assert done.found[0].item_nums.tolist()[:2] == [0, 1]
 
 
 class Late:
