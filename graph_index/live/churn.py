@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,8 @@ class _Renumbered:
         return len(self._nums)
 
     def user_state(self, queries: Sequence[Query]) -> Any:
-        return self._scorer.user_state(queries)
+        own = [replace(query, history=self._nums[query.history]) for query in queries]
+        return self._scorer.user_state(own)
 
     def score(
         self, state: Any, query_of: NDArray[np.int64], item_nums: NDArray[np.int64]
@@ -134,7 +136,10 @@ class _Comparison:
     ) -> None:
         self._item_vectors = item_vectors
         self._scorer = scorer
-        self._queries = queries
+        # what is gone is in no history, whichever graph is asked
+        self._queries = [
+            replace(query, history=query.history[np.isin(query.history, left)]) for query in queries
+        ]
         self._k = k
         self._n_left = len(left)
         self._settings = SearchSettings()
@@ -159,10 +164,13 @@ class _Comparison:
         """Return each query's items in numbers of the whole catalogue, and the scores computed."""
         retriever = GraphRetriever(graph, self._item_vectors[places], self._settings)
         scorer = _Renumbered(self._scorer, places)
+        row_of = np.full(len(self._item_vectors), -1)
+        row_of[places] = np.arange(len(places))
+        asked = [replace(query, history=row_of[query.history]) for query in self._queries]
         found: list[NDArray[np.int64]] = []
         n_scored = 0
-        for first in range(0, len(self._queries), _ASKED_TOGETHER):
-            queries = self._queries[first : first + _ASKED_TOGETHER]
+        for first in range(0, len(asked), _ASKED_TOGETHER):
+            queries = asked[first : first + _ASKED_TOGETHER]
             for result in retriever.search(scorer, queries, options):
                 found.append(places[result.item_nums])
                 n_scored += result.work.n_scored

@@ -1,17 +1,20 @@
-"""The same bundle under filters and after changes: steps of the bench beside the plain searches."""
+"""The same bundle under filters, in shards and after changes: steps of the bench beside the plain searches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from graph_index.live.churn import churn_rows
 from training.bench.filters import filter_rows, filter_targets
 from training.bench.form import Row, Target
 from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.presets import RetrievalPreset
+from training.bench.shards import shard_rows, shard_targets
 from vizsla.cli_output import say
 
-__all__ = ["changed", "filtered", "further_targets"]
+__all__ = ["changed", "divided", "filtered", "further_targets"]
 
 _FILTER_METHODS = ("auto", "exhaustive")
 _CHURN_DEPTH = 50
@@ -40,14 +43,24 @@ def changed(arena: Arena, preset: RetrievalPreset) -> list[Row]:
     return [dict(row) for row in rows]
 
 
+def divided(arena: Arena, preset: RetrievalPreset) -> list[Row]:
+    """Return what the catalogue in shards costs and finds, one of them dead and none."""
+    queries = arena.part("validation").queries
+    name = arena.bundle.manifest.dataset.name
+    say(f"shards: building {preset.n_shards}")
+    with TemporaryDirectory() as folder:
+        return shard_rows(name, arena.bundle, queries, preset.n_shards, Path(folder))
+
+
 def further_targets(preset: RetrievalPreset, rows: Sequence[Row]) -> Iterator[Target]:
-    """Yield what the steps ``memory``, ``filters`` and ``churn`` have to show, as far as they ran."""
+    """Yield what the steps ``memory``, ``filters``, ``shards`` and ``churn`` have to show, as far as they ran."""
     for row in rows:
         most = preset.resident_bytes.get(row["table_dtype"]) if row["step"] == "memory" else None
         if most is not None:
             name = f"resident bytes per item, {row['table_dtype']}"
             yield Target.of(name, row["resident_bytes_per_item"], "<=", most)
     yield from filter_targets([row for row in rows if row["step"] == "filters"])
+    yield from shard_targets([row for row in rows if row["step"] == "shards"])
     churned = [row for row in rows if row["step"] == "churn"]
     for start in dict.fromkeys(row["start"] for row in churned):
         by_graph = {row["graph"]: row for row in churned if row["start"] == start}

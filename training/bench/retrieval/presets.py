@@ -28,6 +28,7 @@ class RetrievalPreset:
         filter_queries: Queries of the step ``filters``, each scored against everything once.
         churn_share: Share of the items that the step ``churn`` inserts, and as many are removed; 0
             leaves the step out: it builds two graphs.
+        n_shards: Shards of the step ``shards``; 0 leaves it out: it builds a graph for each.
     """
 
     n_queries: int
@@ -38,6 +39,7 @@ class RetrievalPreset:
     build_s: float | None = None
     filter_queries: int = 20
     churn_share: float = 0.1
+    n_shards: int = 4
 
 
 SMALL_SHARES: tuple[Share, ...] = (
@@ -63,6 +65,7 @@ PRESETS = {
         build_s=900.0,
         filter_queries=8,
         churn_share=0.0,
+        n_shards=0,
     ),
     "tiny": RetrievalPreset(24, SMALL_SHARES[:1], {"walk_proxy": 1.0}, filter_queries=4),
     "own": RetrievalPreset(400, (), {}),

@@ -16,7 +16,7 @@ from training.bench.form import BenchFile, Row, Target
 from training.bench.retrieval.ablations import ablation_points, points_beside
 from training.bench.retrieval.arena import Arena
 from training.bench.retrieval.choose import choose
-from training.bench.retrieval.further import changed, filtered, further_targets
+from training.bench.retrieval.further import changed, divided, filtered, further_targets
 from training.bench.retrieval.machine import Yardstick, measure_yardstick
 from training.bench.retrieval.measure import (
     DEPTHS,
@@ -81,6 +81,8 @@ def run_retrieval(
         file.step(f"beside {name}", partial(_test, other, points, yardstick))
     file.step("memory", partial(_memory, {"": arena, **beside}))
     file.step("filters", partial(filtered, arena, preset))
+    if preset.n_shards:
+        file.step("shards", partial(divided, arena, preset))
     if preset.churn_share:
         file.step("churn", partial(changed, arena, preset))
     file.step("auto", lambda: recommended(file.result.rows))

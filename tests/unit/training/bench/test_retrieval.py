@@ -164,7 +164,7 @@ def test_a_whole_run_writes_everything_and_resumes(world, monkeypatch, capsys, t
     assert len(found["targets"]) > 3
     beside = {row["system"] for row in found["rows"] if row["step"] == "beside other"}
     assert "exhaustive, other" in beside
-    assert {row["step"] for row in found["rows"]} >= {"filters", "churn"}
+    assert {row["step"] for row in found["rows"]} >= {"filters", "shards", "churn"}
     (memory, _) = [row for row in found["rows"] if row["step"] == "memory"]
     assert memory["resident_bytes_per_item"] > 64
     assert any(target["name"].startswith("churn, start proxy") for target in found["targets"])
