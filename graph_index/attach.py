@@ -79,7 +79,7 @@ def build_index(
         backend=_BACKEND,
         n_items=graph.n_items,
         max_degree=graph.max_degree,
-        ef_construction=settings.ef_construction,
+        ef_construction=settings.beam_of_build(graph.n_items),
         n_entry_points=len(graph.entry_points),
         vocab_hash=bundle.manifest.vocab_hash,
         vectors_hash=bundle.manifest.vectors_hash,
@@ -171,7 +171,7 @@ def has_index(bundle: Bundle, settings: BuildSettings, seed: int) -> bool:
     return (
         manifest.backend == _BACKEND
         and (manifest.max_degree, manifest.ef_construction, manifest.seed)
-        == (settings.max_degree, settings.ef_construction, seed)
+        == (settings.max_degree, settings.beam_of_build(manifest.n_items), seed)
         and (_EXACT in manifest.report) == (settings.device is not None)
         # k-means may leave fewer distinct medoids than asked
         and most // 2 <= manifest.n_entry_points <= most

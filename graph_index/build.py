@@ -151,7 +151,7 @@ def _exact(
     from graph_index.device.neighbors import exact_neighbors
     from graph_index.device.places import open_device
 
-    place, candidates = open_device(device), settings.ef_construction
+    place, candidates = open_device(device), settings.beam_of_build(len(vectors))
     return exact_neighbors(
         vectors, settings.max_degree, candidates, place, lambda share: report(NEIGHBOURS, share)
     )
@@ -178,7 +178,7 @@ def _hnsw_level_0(
     index: Any = halfway.load(_build_key(vectors, settings, seed))
     if index is None:
         index = faiss.IndexHNSWFlat(vectors.shape[1], -(-settings.max_degree // 2))
-    index.hnsw.efConstruction = settings.ef_construction
+    index.hnsw.efConstruction = settings.beam_of_build(len(vectors))
     for start in range(index.ntotal, len(vectors), _ADD_ROWS):
         # one generator per slice: a build that was taken up again draws what it would have drawn
         purpose = ("levels", start) if start else ("levels",)
@@ -193,7 +193,7 @@ def _hnsw_level_0(
 
 def _build_key(vectors: NDArray[np.float32], settings: BuildSettings, seed: int) -> str:
     """Name everything that the long step depends on."""
-    said = f"{seed} {settings.max_degree} {settings.ef_construction} {vectors.shape}"
+    said = f"{seed} {settings.max_degree} {settings.beam_of_build(len(vectors))} {vectors.shape}"
     digest = hashlib.sha256(said.encode())
     for start in range(0, len(vectors), _ADD_ROWS):
         digest.update(vectors[start : start + _ADD_ROWS].tobytes())

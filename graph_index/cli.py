@@ -45,8 +45,13 @@ def build(
         int, typer.Option(min=4, max=512, help="Neighbours per item.")
     ] = _DEFAULTS.max_degree,
     ef_construction: Annotated[
-        int, typer.Option(min=8, max=4096, help="Beam of the build; quality and time grow with it.")
-    ] = _DEFAULTS.ef_construction,
+        int | None,
+        typer.Option(
+            min=8,
+            max=4096,
+            help="Beam of the build; quality and time grow with it; default: 100, above 200,000 items 200.",
+        ),
+    ] = None,
     entry_points: Annotated[
         int | None, typer.Option(min=1, help="Entry items; default: 5 * sqrt(items).")
     ] = None,

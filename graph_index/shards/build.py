@@ -207,7 +207,7 @@ def _index_manifest(
         backend=_BACKEND,
         n_items=graph.n_items,
         max_degree=graph.max_degree,
-        ef_construction=job.settings.ef_construction,
+        ef_construction=job.settings.beam_of_build(graph.n_items),
         n_entry_points=len(graph.entry_points),
         vocab_hash=vocab_hash,
         vectors_hash=vectors_hash,

@@ -161,3 +161,10 @@ def test_duplicates_are_spread_and_others_stay():
     assert np.array_equal(spread[[1, 3]], vectors[[1, 3]])
     assert not duplicated_rows(spread).any()
     assert np.abs(spread - vectors).max() < 0.02
+
+
+def test_a_large_catalogue_is_built_with_a_wider_beam():
+    """What is given counts; else the number of items decides."""
+    assert BuildSettings().beam_of_build(200_000) == 100
+    assert BuildSettings().beam_of_build(200_001) == 200
+    assert BuildSettings(ef_construction=40).beam_of_build(10**6) == 40
