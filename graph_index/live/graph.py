@@ -133,6 +133,10 @@ class LiveGraph:
         ]
         return np.concatenate([np.empty(0, np.int64), *parts])
 
+    def is_active(self, num: int) -> bool:
+        """Return whether the item at a place may be returned."""
+        return bool(self._alive[num])
+
     def set_active(self, nums: NDArray[np.int64], *, active: bool) -> None:
         """Pause items, or let them be returned again."""
         self._alive[nums] = active

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from graph_index.live.items import Applied, LiveItems
+from graph_index.live.items import LiveItems
+from graph_index.live.states import Applied
 from vizsla.contracts.bundle import Manifest
 from vizsla.contracts.events import ITEMS_TOPIC, MAX_READ, EventLog, ItemChange, LoggedRecord
 from vizsla.errors import IncompatibleArtifactError

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graph_index.attributes import AttributeStore, OverlaidAttributes
-from graph_index.live.items import Applied, LiveItems
+from graph_index.live.items import LiveItems
+from graph_index.live.states import Applied
 from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
 from serving.adapters.item_log import apply_log, start_offset

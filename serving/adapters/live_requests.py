@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,10 @@ def put_change(
     Raises:
         InvalidRequestError: The vector does not fit, or nothing says where a new item lies.
     """
+    similar: Sequence[str] | None = put.similar_items
     vector = _vector(put, items)
     if vector is None:
-        vector = _vector_now(item_id, put, items, base)
+        vector, similar = _placed_now(item_id, put, items, base)
     given = put.attributes
     return ItemChange(
         event_id=put.event_id or secrets.token_hex(16),
@@ -48,7 +49,7 @@ def put_change(
         active=put.active,
         vector=None if vector is None else tuple(vector.tolist()),
         vector_space=None if vector is None else items.vector_space,
-        similar_items=None if put.similar_items is None else tuple(put.similar_items),
+        similar_items=None if similar is None else tuple(similar),
         attributes=_attributes_now(item_id, items, base) if given is None else dict(given),
     )
 
@@ -93,17 +94,22 @@ def _fitting(vector: NDArray[np.float64], items: LiveItems) -> NDArray[np.float3
     return vector.astype(np.float32)
 
 
-def _vector_now(
+def _placed_now(
     item_id: str, put: ItemPut, items: LiveItems, base: Catalogue
-) -> NDArray[np.float32] | None:
-    """Return the vector that the record must hold: None where the bundle itself has it."""
-    num = items.num(item_id)
-    if num == UNKNOWN:
-        return _vector_of_new(item_id, put.attributes, items)
+) -> tuple[NDArray[np.float32] | None, Sequence[str] | None]:
+    """Return the vector and similar items that the record must hold: None where the bundle has it.
+
+    An item that was placed by similar items goes on with them: after another training they
+    say where it lies, and the vector does not.
+    """
+    if items.num(item_id) == UNKNOWN:
+        return _vector_of_new(item_id, put.attributes, items), None
     moved = None if put.attributes is None else _moved(item_id, put.attributes, items, base)
     if moved is not None:
-        return moved
-    return None if num == base.vocabulary.num(item_id) else items.vector_of(item_id)
+        return moved, None
+    similar = items.similar_items(item_id)
+    given = items.has_own_vector(item_id) or similar is not None
+    return items.vector_of(item_id) if given else None, similar
 
 
 def _vector_of_new(

@@ -126,6 +126,40 @@ def test_a_moved_item_takes_its_new_place(client: Any) -> None:
     assert client.get("/v1/items/item-7").json() == before
 
 
+def test_a_vector_survives_whatever_place_its_item_comes_to(
+    client: Any, running: Any, own_run_dir: Path, settings: Any
+) -> None:
+    """Places are used again; a later change that gives no vector keeps the acknowledged one."""
+    for source in ("item-5", "item-6") * 20:
+        put = {"vector": vector_of(client, source)}
+        assert client.request("PUT", "/v1/items/item-9", json=put).status_code == 200
+        client.app.served.live._items.live.heal()
+        if client.app.served.live._items.num("item-9") == 9:
+            break
+    assert client.app.served.live._items.num("item-9") == 9
+    client.request("PUT", "/v1/items/item-9", json={"active": False})
+    last = json.loads(client.app.served.live._log.read("vizsla.items.v1", 0)[-1].record.value)
+
+    assert last["vector"] == put["vector"]
+    with running(build_app(settings, own_run_dir, load_scorer=dot_scorer)) as second:
+        assert vector_of(second, "item-9") == put["vector"]
+
+
+def test_similar_items_go_on_until_a_vector_is_given(client: Any) -> None:
+    """They place the item again after another training, so no later change may lose them."""
+    log = lambda: client.app.served.live._log.read("vizsla.items.v1", 0)[-1].record.value  # noqa: E731
+    client.request("PUT", "/v1/items/new", json={"similar_items": ["item-1", "item-2"]})
+    vector = vector_of(client, "new")
+    client.request("PUT", "/v1/items/new", json={"attributes": {"title": "New"}})
+    client.request("PUT", "/v1/items/new", json={"active": False})
+    carried = json.loads(log())
+    client.request("PUT", "/v1/items/new", json={"vector": vector_of(client, "item-7")})
+
+    assert carried["similar_items"] == ["item-1", "item-2"]
+    assert carried["vector"] == vector
+    assert json.loads(log())["similar_items"] is None
+
+
 def test_similar_items_give_the_mean_direction(client: Any) -> None:
     """The vector has the mean's direction and the length of the vectors it comes from."""
     similar = ["item-1", "item-2", "item-3"]
