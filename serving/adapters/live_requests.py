@@ -46,7 +46,7 @@ def put_change(
         event_id=put.event_id or secrets.token_hex(16),
         event_timestamp=now_s,
         item_id=item_id,
-        active=put.active,
+        active=_active_now(item_id, items) if put.active is None else put.active,
         vector=None if vector is None else tuple(vector.tolist()),
         vector_space=None if vector is None else items.vector_space,
         similar_items=None if similar is None else tuple(similar),
@@ -150,6 +150,10 @@ def _moved(
     if placed is None or not np.array_equal(placed, now):
         return None
     return items.vector_by_columns(item_id, attributes)
+
+
+def _active_now(item_id: str, items: LiveItems) -> bool:
+    return item_id not in items or items.is_active(item_id)
 
 
 def _attributes_now(item_id: str, items: LiveItems, base: Catalogue) -> dict[str, object] | None:

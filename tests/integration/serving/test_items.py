@@ -91,8 +91,11 @@ def test_a_paused_item_comes_back_when_it_is_resumed(client: Any) -> None:
     paused = client.request("PUT", "/v1/items/item-3", json={"active": False})
     without = found(client, ["item-1"])
     popular = client.post("/v1/retrieve", json={"user_id": "nobody", "k": 100}).json()
-    client.request("PUT", "/v1/items/item-3", json={})
+    client.request("PUT", "/v1/items/item-3", json={"attributes": {"title": "Other"}})
+    described = found(client, ["item-1"])
+    client.request("PUT", "/v1/items/item-3", json={"active": True})
 
+    assert described == without
     assert paused.json()["status"] == "changed"
     assert without == [item for item in before if item != "item-3"]
     names = [item["item_id"] for item in popular["results"][0]["items"]]
