@@ -13,21 +13,45 @@ from graph_index.live.items import LiveItems
 from graph_index.live.states import Applied
 from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
-from serving.adapters.item_log import apply_log, start_offset
+from serving.adapters.item_log import apply_log, decoded, start_offset
 from serving.adapters.live_catalogue import LiveCatalogue
 from serving.core.protocols import Attributes, Engine
 from vizsla.bundles import vector_space
 from vizsla.contracts.events import ITEMS_TOPIC, EventLog, EventRecord, ItemChange
 from vizsla.contracts.index import UpdatableScorer
-from vizsla.errors import IncompatibleArtifactError, LogUnavailableError
+from vizsla.errors import (
+    EventReusedError,
+    FieldProblem,
+    IncompatibleArtifactError,
+    LogMovedError,
+    LogUnavailableError,
+)
 from vizsla.telemetry.metrics import Metrics
 
-__all__ = ["Accepted", "LiveEngine", "Resolve"]
+__all__ = ["Accepted", "LiveEngine", "Wanted"]
 
-Resolve = Callable[[LiveItems], ItemChange]
-"""Makes the record of a change from the catalogue as it is; raises what the caller is told."""
+_UNWRITTEN = -1
+_TRIES = 8
+"""How often a change is made anew because others wrote to the log first."""
 
 _log = logging.getLogger("vizsla.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A change that somebody asks for.
+
+    Attributes:
+        item_id: Whose change.
+        event_id: As it was sent; None where the server makes one.
+        resolve: Makes the record from the catalogue as it is; raises what the caller is told.
+        is_told_by: Whether a record of the log tells this very change.
+    """
+
+    item_id: str
+    event_id: str | None
+    resolve: Callable[[LiveItems], ItemChange]
+    is_told_by: Callable[[ItemChange], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,31 +115,32 @@ class LiveEngine:
             if items.live.heal() + items.live.refresh_entries():
                 self._publish(items)
 
-    def accept(self, resolves: Sequence[Resolve]) -> list[Accepted | Exception]:
+    def accept(self, wanted: Sequence[Wanted]) -> list[Accepted | Exception]:
         """Take changes of different items: write them to the log, then apply the log.
+
+        A record says the whole state of its item, so it must not be written after one that
+        it does not know: where another process was first, its changes are read and the
+        records made anew.
 
         Returns:
             In order, what was accepted, or why a change was refused; those accepted survive
             a crash.
 
         Raises:
-            LogUnavailableError: Nothing was accepted.
+            LogUnavailableError: None of them was written now.
             IncompatibleArtifactError: The bundle cannot take changes.
         """
         with self._lock:
             items = self._opened()
-            self._catch_up(items)
-            made = [_made(resolve, items) for resolve in resolves]
-            changes = [change for change in made if isinstance(change, ItemChange)]
-            existed = {change.item_id: change.item_id in items for change in changes}
-            offsets = iter(self._append(changes))
-            self._catch_up(items)
-        return [
-            Accepted(change, next(offsets), existed[change.item_id])
-            if isinstance(change, ItemChange)
-            else change
-            for change in made
-        ]
+            for _ in range(_TRIES):
+                self._catch_up(items)
+                try:
+                    outcomes = self._append(self._made(wanted, items), items.offset)
+                except LogMovedError:
+                    continue
+                self._catch_up(items)
+                return outcomes
+        raise LogUnavailableError("other processes write to the item log all the time; retry")
 
     def close(self) -> None:
         """Let go of the log."""
@@ -123,15 +148,53 @@ class LiveEngine:
             if self._log is not None:
                 self._log.close()
 
-    def _append(self, changes: list[ItemChange]) -> list[int]:
+    def _made(self, wanted: Sequence[Wanted], items: LiveItems) -> list[Accepted | Exception]:
+        """Return what is to be written, what was written before, and what is refused."""
+        outcomes: list[Accepted | Exception] = []
+        given: set[str] = set()
+        for one in wanted:
+            outcome = self._sent_before(one, given) or _resolved(one, items)
+            outcomes.append(outcome)
+            if one.event_id is not None and isinstance(outcome, Accepted):
+                given.add(one.event_id)
+        return outcomes
+
+    def _sent_before(self, wanted: Wanted, given: set[str]) -> Accepted | Exception | None:
+        """Look a change up by its event: it was taken already, or another one has its id."""
+        if wanted.event_id is None:
+            return None
         assert self._log is not None
-        return self._log.append(
-            ITEMS_TOPIC,
-            [
-                EventRecord(change.item_id, change.event_id, change.model_dump_json().encode())
-                for change in changes
-            ],
-        )
+        known = self._log.find(ITEMS_TOPIC, wanted.event_id)
+        if known is None and wanted.event_id not in given:
+            return None
+        change = decoded(known) if known else None
+        if not known or not change or change.item_id != wanted.item_id:
+            return _reused("another item's change has this event_id")
+        if not wanted.is_told_by(change):
+            return _reused("another change of this item has this event_id")
+        return Accepted(change, known.offset, existed=True)
+
+    def _append(
+        self, outcomes: Sequence[Accepted | Exception], end: int
+    ) -> list[Accepted | Exception]:
+        """Write what is new, all or nothing, and return the outcomes with its offsets."""
+        assert self._log is not None
+        new = [
+            outcome.change
+            for outcome in outcomes
+            if isinstance(outcome, Accepted) and outcome.offset == _UNWRITTEN
+        ]
+        records = [
+            EventRecord(change.item_id, change.event_id, change.model_dump_json().encode())
+            for change in new
+        ]
+        offsets = iter(self._log.append(ITEMS_TOPIC, records, expected_end=end) if records else [])
+        return [
+            replace(outcome, offset=next(offsets))
+            if isinstance(outcome, Accepted) and outcome.offset == _UNWRITTEN
+            else outcome
+            for outcome in outcomes
+        ]
 
     def _opened(self) -> LiveItems:
         if self._items is None:
@@ -213,10 +276,15 @@ def _can_change(engine: Engine) -> bool:
     )
 
 
-def _made(resolve: Resolve, items: LiveItems) -> ItemChange | Exception:
+def _resolved(wanted: Wanted, items: LiveItems) -> Accepted | Exception:
+    existed = wanted.item_id in items
     try:
-        return resolve(items)
+        return Accepted(wanted.resolve(items), _UNWRITTEN, existed)
     except LogUnavailableError:
         raise
     except Exception as error:  # noqa: BLE001 - told to the caller, record by record
         return error
+
+
+def _reused(detail: str) -> EventReusedError:
+    return EventReusedError(f"/event_id: {detail}", (FieldProblem("/event_id", detail),))

@@ -17,7 +17,7 @@ from vizsla.contracts.events import ItemChange
 from vizsla.errors import FieldProblem, InvalidRequestError, NotFoundError
 from vizsla.vocabulary import UNKNOWN
 
-__all__ = ["put_change", "remove_change"]
+__all__ = ["put_change", "put_is_told_by", "remove_change"]
 
 _LENGTH_RATIO = 2.0
 
@@ -67,6 +67,21 @@ def remove_change(item_id: str, event_id: str | None, items: LiveItems, now_s: f
         event_timestamp=now_s,
         item_id=item_id,
         action="remove",
+    )
+
+
+def put_is_told_by(put: ItemPut, change: ItemChange) -> bool:
+    """Return whether a record says what a change asks for; what is absent may be anything."""
+    vector = None if put.vector is None else tuple(np.array(put.vector, np.float32).tolist())
+    similar = None if put.similar_items is None else tuple(put.similar_items)
+    return change.action == "put" and all(
+        wanted is None or wanted == told
+        for wanted, told in (
+            (put.active, change.active),
+            (vector, change.vector),
+            (similar, change.similar_items),
+            (put.attributes, change.attributes),
+        )
     )
 
 
