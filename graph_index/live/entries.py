@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from graph_index.nearest import nearest_rows
 
-__all__ = ["MOST_NEW", "EntrySet"]
+__all__ = ["MOST_NEW", "EntrySet", "replaced"]
 
 MOST_NEW = 4096
 """Inserted items that are remembered until entries are wanted."""
@@ -41,21 +41,6 @@ class EntrySet:
         for num in list(self._new)[: max(0, len(self._new) - MOST_NEW)]:
             del self._new[num]
 
-    def replace(
-        self,
-        gone: NDArray[np.int64],
-        present: NDArray[np.bool_],
-        item_vectors: NDArray[np.float32],
-    ) -> None:
-        """Let the nearest item in the catalogue take the place of each entry that is gone."""
-        lost = self.nums[np.isin(self.nums, gone)]
-        if not len(lost):
-            return
-        there = np.flatnonzero(present)
-        rows, _ = nearest_rows(item_vectors[there], item_vectors[lost], 1)
-        kept = self.nums[~np.isin(self.nums, gone)]
-        self.nums = np.unique(np.concatenate([kept, there[rows[:, 0]]])).astype(np.int32)
-
     def grow(
         self, present: NDArray[np.bool_], item_vectors: NDArray[np.float32]
     ) -> NDArray[np.int64]:
@@ -72,3 +57,19 @@ class EntrySet:
         added = new[np.argsort(-distances[:, 0], kind="stable")[:wanted]]
         self.nums = np.concatenate([self.nums, added]).astype(np.int32)
         return added
+
+
+def replaced(
+    nums: NDArray[np.int32],
+    gone: NDArray[np.int64],
+    present: NDArray[np.bool_],
+    item_vectors: NDArray[np.float32],
+) -> NDArray[np.int32]:
+    """Return entries with the nearest item in the catalogue in place of each that is gone."""
+    lost = nums[np.isin(nums, gone)]
+    if not len(lost):
+        return nums
+    there = np.flatnonzero(present)
+    rows, _ = nearest_rows(item_vectors[there], item_vectors[lost], 1)
+    kept = nums[~np.isin(nums, gone)]
+    return np.unique(np.concatenate([kept, there[rows[:, 0]]])).astype(np.int32)

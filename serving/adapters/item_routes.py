@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from graph_index.live.items import LiveItems
 from serving.adapters.bodies import MAX_PROBLEMS, check_json, parse_body, problems_of, read_body
-from serving.adapters.live import Accepted, Wanted
+from serving.adapters.item_changes import Accepted, Wanted
 from serving.adapters.live_requests import put_change, put_is_told_by, remove_change
 from serving.adapters.problems import problem_response
 from serving.adapters.served import Served

@@ -5,62 +5,36 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from graph_index.attributes import AttributeStore, OverlaidAttributes
+from graph_index.live.healing import Healed, Healing
 from graph_index.live.items import LiveItems
 from graph_index.live.states import Applied
 from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
+from serving.adapters.healing import HealingSchedule
+from serving.adapters.item_changes import UNWRITTEN, Accepted, Wanted, resolved, reused
 from serving.adapters.item_log import apply_log, decoded, start_offset
 from serving.adapters.live_catalogue import LiveCatalogue
 from serving.core.protocols import Attributes, Engine
 from vizsla.bundles import vector_space
-from vizsla.contracts.events import ITEMS_TOPIC, EventLog, EventRecord, ItemChange
+from vizsla.contracts.events import ITEMS_TOPIC, EventLog, EventRecord
 from vizsla.contracts.index import UpdatableScorer
 from vizsla.errors import (
-    EventReusedError,
-    FieldProblem,
     IncompatibleArtifactError,
     LogMovedError,
     LogUnavailableError,
 )
 from vizsla.telemetry.metrics import Metrics
 
-__all__ = ["Accepted", "LiveEngine", "Wanted"]
+__all__ = ["LiveEngine"]
 
-_UNWRITTEN = -1
 _TRIES = 8
 """How often a change is made anew because others wrote to the log first."""
 
 _log = logging.getLogger("vizsla.serving")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A change that somebody asks for.
-
-    Attributes:
-        item_id: Whose change.
-        event_id: As it was sent; None where the server makes one.
-        resolve: Makes the record from the catalogue as it is; raises what the caller is told.
-        is_told_by: Whether a record of the log tells this very change.
-    """
-
-    item_id: str
-    event_id: str | None
-    resolve: Callable[[LiveItems], ItemChange]
-    is_told_by: Callable[[ItemChange], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A change that is in the log and in the searches of this process."""
-
-    change: ItemChange
-    offset: int
-    existed: bool
 
 
 class LiveEngine:
@@ -75,6 +49,7 @@ class LiveEngine:
         open_log: Opens the log, and makes it if it is not there.
         show: Called with the engine after each change of it.
         metrics: Where counts go.
+        healing: When the graph is led around removed items.
 
     Raises:
         IncompatibleArtifactError: The log ends before the changes that the bundle holds.
@@ -88,12 +63,14 @@ class LiveEngine:
         open_log: Callable[[Path], EventLog],
         show: Callable[[Engine], None],
         metrics: Metrics,
+        healing: HealingSchedule,
     ) -> None:
         self._engine = engine
         self._log_file = log_file
         self._open_log = open_log
         self._show = show
         self._metrics = metrics
+        self._healing = healing
         self._lock = threading.Lock()
         self._log: EventLog | None = None
         self._items: LiveItems | None = None
@@ -106,14 +83,28 @@ class LiveEngine:
                 self._catch_up(self._opened())
 
     def tend(self) -> None:
-        """Apply what is new, then link the neighbours of removed items with each other."""
+        """Apply what is new, and now and then link the neighbours of removed items.
+
+        That is a pass over the whole graph.  It is computed beside further changes; only when
+        inserts have outdated it some times in a row do changes wait for it.
+        """
         with self._lock:
             if self._items is None and not self._log_file.exists():
                 return
             items = self._opened()
             self._catch_up(items)
-            if items.live.heal() + items.live.refresh_entries():
+            if items.live.refresh_entries():
                 self._publish(items)
+            healing = items.live.healing() if self._healing.is_due(items.live) else None
+            if healing is None:
+                return
+            if self._healing.has_to_be_now:
+                self._finish(items, healing, healing.run())
+                return
+        healed = healing.run()
+        with self._lock:
+            if self._items is items:  # else it begins again from the bundle
+                self._finish(items, healing, healed)
 
     def accept(self, wanted: Sequence[Wanted]) -> list[Accepted | Exception]:
         """Take changes of different items: write them to the log, then apply the log.
@@ -148,12 +139,18 @@ class LiveEngine:
             if self._log is not None:
                 self._log.close()
 
+    def _finish(self, items: LiveItems, healing: Healing, healed: Healed) -> None:
+        n_healed = items.live.finish(healing, healed)
+        self._healing.note(n_healed)
+        if n_healed:
+            self._publish(items)
+
     def _made(self, wanted: Sequence[Wanted], items: LiveItems) -> list[Accepted | Exception]:
         """Return what is to be written, what was written before, and what is refused."""
         outcomes: list[Accepted | Exception] = []
         given: set[str] = set()
         for one in wanted:
-            outcome = self._sent_before(one, given) or _resolved(one, items)
+            outcome = self._sent_before(one, given) or resolved(one, items)
             outcomes.append(outcome)
             if one.event_id is not None and isinstance(outcome, Accepted):
                 given.add(one.event_id)
@@ -169,9 +166,9 @@ class LiveEngine:
             return None
         change = decoded(known) if known else None
         if not known or not change or change.item_id != wanted.item_id:
-            return _reused("another item's change has this event_id")
+            return reused("another item's change has this event_id")
         if not wanted.is_told_by(change):
-            return _reused("another change of this item has this event_id")
+            return reused("another change of this item has this event_id")
         return Accepted(change, known.offset, existed=True)
 
     def _append(
@@ -182,7 +179,7 @@ class LiveEngine:
         new = [
             outcome.change
             for outcome in outcomes
-            if isinstance(outcome, Accepted) and outcome.offset == _UNWRITTEN
+            if isinstance(outcome, Accepted) and outcome.offset == UNWRITTEN
         ]
         records = [
             EventRecord(change.item_id, change.event_id, change.model_dump_json().encode())
@@ -191,7 +188,7 @@ class LiveEngine:
         offsets = iter(self._log.append(ITEMS_TOPIC, records, expected_end=end) if records else [])
         return [
             replace(outcome, offset=next(offsets))
-            if isinstance(outcome, Accepted) and outcome.offset == _UNWRITTEN
+            if isinstance(outcome, Accepted) and outcome.offset == UNWRITTEN
             else outcome
             for outcome in outcomes
         ]
@@ -274,17 +271,3 @@ def _can_change(engine: Engine) -> bool:
     return isinstance(engine.retriever, GraphRetriever) and isinstance(
         engine.scorer, UpdatableScorer
     )
-
-
-def _resolved(wanted: Wanted, items: LiveItems) -> Accepted | Exception:
-    existed = wanted.item_id in items
-    try:
-        return Accepted(wanted.resolve(items), _UNWRITTEN, existed)
-    except LogUnavailableError:
-        raise
-    except Exception as error:  # noqa: BLE001 - told to the caller, record by record
-        return error
-
-
-def _reused(detail: str) -> EventReusedError:
-    return EventReusedError(f"/event_id: {detail}", (FieldProblem("/event_id", detail),))

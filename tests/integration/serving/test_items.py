@@ -106,6 +106,7 @@ def test_a_paused_item_comes_back_when_it_is_resumed(client: Any) -> None:
 def test_a_removed_item_is_gone_everywhere(client: Any) -> None:
     """From answers, histories and the item's own route; its neighbours heal meanwhile."""
     removed = client.request("DELETE", "/v1/items/item-3")
+    client.app.served.live._healing._after_s = 0
     client.app.served.live.tend()
     answer = client.post("/v1/retrieve", json={"history": ["item-3", "item-4"], "k": 100})
 
