@@ -5,7 +5,8 @@
     VizslaError                      500  exit 1
     |- UsageError                    400  exit 2   the caller's argument is wrong
     |  |- InvalidRequestError        422  exit 2   a request field is wrong; carries where
-    |  |  `- MalformedBodyError      400  exit 2   the body is not JSON at all
+    |  |  |- MalformedBodyError      400  exit 2   the body is not JSON at all
+    |  |  `- EventReusedError        409  exit 2   send another change under another event_id
     |  |- PayloadTooLargeError       413  exit 2   send less at once
     |  |- UnsupportedMediaTypeError  415  exit 2   send JSON, and say so
     |  |- MethodNotAllowedError      405  exit 2   use the method the route has
@@ -20,6 +21,7 @@
     |- TrainingError                 500  exit 1   training diverged; last good checkpoint named
     |- OverloadedError               503  exit 1   retry after a while
     |- LogUnavailableError           503  exit 1   the change was not taken; retry, or mend the log
+    |  `- LogMovedError              503  exit 1   others wrote first: read what they wrote and retry
     |- DeadlineError                 504  exit 1   nothing could be computed in time
     `- ContractError                 500  exit 1   our own seam was violated: a bug
 
@@ -38,9 +40,11 @@ __all__ = [
     "CorruptArtifactError",
     "DataError",
     "DeadlineError",
+    "EventReusedError",
     "FieldProblem",
     "IncompatibleArtifactError",
     "InvalidRequestError",
+    "LogMovedError",
     "LogUnavailableError",
     "MalformedBodyError",
     "MethodNotAllowedError",
@@ -101,6 +105,12 @@ class MalformedBodyError(InvalidRequestError):
     """The body is not JSON; the message says at which place."""
 
     status = 400
+
+
+class EventReusedError(InvalidRequestError):
+    """An ``event_id`` is taken by another change; send this one under an id of its own."""
+
+    status = 409
 
 
 class PayloadTooLargeError(UsageError):
@@ -192,6 +202,10 @@ class LogUnavailableError(VizslaError):
 
     status = 503
     slug = "log-unavailable"
+
+
+class LogMovedError(LogUnavailableError):
+    """Others appended to the event log first; nothing was written."""
 
 
 class DeadlineError(VizslaError):

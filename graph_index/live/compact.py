@@ -61,7 +61,7 @@ def compact(items: LiveItems) -> CompactItems:
     return CompactItems(
         item_ids=names,
         known_as=known_as,
-        keeps_vector=known_as == places,
+        keeps_vector=np.array([not items.has_own_vector(name) for name in names], np.bool_),
         item_vectors=np.ascontiguousarray(snapshot.graph.item_vectors[places]),
         graph=_renumbered(snapshot.graph.graph, places),
         attributes={

@@ -10,16 +10,19 @@ from numpy.typing import NDArray
 from graph_index.graph import Graph
 from graph_index.live.candidates import near_items
 from graph_index.live.entries import EntrySet
-from graph_index.live.healing import heal
+from graph_index.live.healing import Healed, Healing
 from graph_index.live.linking import Linker
 from graph_index.live.rows import GrowingRows, RowVersions
 from graph_index.reach import Reach
 from vizsla.errors import DataError
 
-__all__ = ["GraphSnapshot", "LiveGraph"]
+__all__ = ["HEALED_TOGETHER", "GraphSnapshot", "LiveGraph"]
 
 _INSERTED_TOGETHER = 64
 _EF = 100
+
+HEALED_TOGETHER = 4096
+"""Most removed items that one pass takes out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class LiveGraph:
         self._entries = EntrySet(graph.entry_points, graph.n_items)
         self._parent: GrowingRows | None = None
         self._ef = ef
+        self._n_inserts = 0
         self._gone: list[int] = []
         self._free: list[tuple[int, int]] = []
         self._snapshot = self._taken()
@@ -133,6 +137,10 @@ class LiveGraph:
         ]
         return np.concatenate([np.empty(0, np.int64), *parts])
 
+    def is_active(self, num: int) -> bool:
+        """Return whether the item at a place may be returned."""
+        return bool(self._alive[num])
+
     def set_active(self, nums: NDArray[np.int64], *, active: bool) -> None:
         """Pause items, or let them be returned again."""
         self._alive[nums] = active
@@ -143,35 +151,61 @@ class LiveGraph:
         self._present[nums] = False
         self._gone += nums.tolist()
 
-    def heal(self, at_most: int = 4096) -> int:
+    def heal(self, at_most: int = HEALED_TOGETHER) -> int:
         """Link the neighbours of removed items with each other; return how many were healed.
 
         Slow beside an insert (a pass over the whole table), so it is for the background and
         takes many removals at once.
         """
+        healing = self.healing(at_most)
+        return 0 if healing is None else self.finish(healing, healing.run())
+
+    def healing(self, at_most: int = HEALED_TOGETHER) -> Healing | None:
+        """Return the work of ``heal``, to be run beside further changes; None for none.
+
+        What was written must be published.
+        """
         gone = np.array(self._gone[:at_most], np.int64)
         if not len(gone) or not self._present.any():
-            return 0
-        self._entries.replace(gone, self._present, self._vectors.view())
-        table = self._rows.current().copy()
+            return None
         wanted = self._present.copy()
         wanted[self._gone[at_most:]] = True
-        changed, parent = heal(table, self._entries.nums, self._vectors.view(), gone, wanted)
-        self._rows.write(changed, table[changed])
-        self._parent = GrowingRows(parent)
+        vectors, present = self._vectors.view(), self._present.copy()
+        return Healing(
+            self._rows.current(),
+            self._entries.nums,
+            vectors,
+            gone,
+            present,
+            wanted,
+            self._n_inserts,
+        )
+
+    def finish(self, healing: Healing, healed: Healed) -> int:
+        """Take over what healing came to; return how many were healed, 0 if it is outdated.
+
+        It is after an insert.  Items that were removed since are walked through as before.
+        """
+        if healing.n_inserts != self._n_inserts:
+            return 0
+        self._entries.nums = healed.entry_points
+        self._rows.write(healed.nums, healed.rows)
+        self._parent = GrowingRows(healed.parent)
         # no version from the next one on leads to these places
-        self._free += [(self._rows.version + 1, num) for num in gone.tolist()]
-        self._gone = self._gone[at_most:]
-        return len(gone)
+        self._free += [(self._rows.version + 1, num) for num in healing.gone.tolist()]
+        self._gone = self._gone[len(healing.gone) :]
+        return len(healing.gone)
 
     def refresh_entries(self) -> int:
         """Add entries as the catalogue grows, the new items farthest from any; return how many."""
         added = self._entries.grow(self._present, self._vectors.view())
         if len(added):
+            self._n_inserts += 1
             self._forest().put(added, np.full(len(added), -1, np.int32))
         return len(added)
 
     def _insert(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        self._n_inserts += 1
         near = near_items(
             Graph(self._rows.current(), self._entries.nums, self._present),
             self._vectors.view(),

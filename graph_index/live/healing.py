@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from graph_index.live.entries import replaced
 from graph_index.live.select import padded, select_diverse, squared_distances
 from graph_index.reach import Reach
 from graph_index.repair import link_lost
 
-__all__ = ["heal"]
+__all__ = ["Healed", "Healing", "heal"]
 
 _ROWS_AT_ONCE = 256
 _MOST_CANDIDATES = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """What ``Healing`` came to.
+
+    Attributes:
+        entry_points: ``(E,)`` int32, none of them gone.
+        nums: ``(R,)`` int64 rows that changed.
+        rows: ``(R, M)`` int32.
+        parent: ``(N,)`` int32, the forest of the new table.
+    """
+
+    entry_points: NDArray[np.int32]
+    nums: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    parent: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Healing:
+    """A pass over the whole table that needs no lock: it reads one state, and writes nothing.
+
+    Attributes:
+        neighbors: ``(N, M)`` int32 as it was published.
+        entry_points: ``(E,)`` int32 entries then.
+        item_vectors: ``(N, D)`` float32.
+        gone: Items to take out.
+        present: ``(N,)`` bool, in the catalogue then.
+        wanted: ``(N,)`` bool: items that must stay reachable.
+        n_inserts: Inserts until then; another one, and the result is of no use.
+    """
+
+    neighbors: NDArray[np.int32]
+    entry_points: NDArray[np.int32]
+    item_vectors: NDArray[np.float32]
+    gone: NDArray[np.int64]
+    present: NDArray[np.bool_]
+    wanted: NDArray[np.bool_]
+    n_inserts: int
+
+    def run(self) -> Healed:
+        """Compute it: slow beside an insert."""
+        entries = replaced(self.entry_points, self.gone, self.present, self.item_vectors)
+        table = self.neighbors.copy()
+        nums, parent = heal(table, entries, self.item_vectors, self.gone, self.wanted)
+        return Healed(entries, nums, table[nums], parent)
 
 
 def heal(

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graph_index.graph import Graph
-from graph_index.live.graph import GraphSnapshot, LiveGraph
+from graph_index.live.graph import LiveGraph
+from graph_index.live.states import Applied, ItemsSnapshot, ItemState, Placed, state_after
 from graph_index.live.vocabulary import LiveVocabulary
 from vizsla.contracts.events import ItemChange
 from vizsla.contracts.placing import ItemPlacer
 from vizsla.vocabulary import UNKNOWN, Vocabulary
 
-__all__ = ["Applied", "ItemsSnapshot", "LiveItems", "mean_vector"]
+__all__ = ["LiveItems", "mean_vector"]
 
 EVENTS_REMEMBERED = 1 << 16
 """Window within which an event that is delivered again is known."""
@@ -30,49 +30,12 @@ _log = logging.getLogger("vizsla.index")
 _Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ItemsSnapshot:
-    """The catalogue at one moment.
-
-    Attributes:
-        graph: Graph and vectors; a paused item is not alive.
-        vocabulary: Identifiers of the items in the catalogue, paused ones included.
-        attributes: Place to the attributes that changes gave; elsewhere those of the bundle's
-            item of that identifier hold.
-        offset: Changes below it are in.
-    """
-
-    graph: GraphSnapshot
-    vocabulary: LiveVocabulary
-    attributes: Mapping[int, _Row]
-    offset: int
-
-
-@dataclass(slots=True)
-class Applied:
-    """What a batch of changes did.
-
-    Attributes:
-        nums: ``(R,)`` places whose vector is new; a scorer needs their rows before the
-            snapshot is used.
-        vectors: ``(R, D)`` float32 their vectors.
-        n_changes: Changes that took effect.
-        n_repeated: Events that had been applied before.
-        n_skipped: Changes that could not be used, see the log.
-    """
-
-    nums: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    n_changes: int = 0
-    n_repeated: int = 0
-    n_skipped: int = 0
-
-
 class LiveItems:
     """Applies item changes to a graph and its identifiers; one thread at a time.
 
-    The last change of an item wins, in the order of the log.  Applying a log from its start, or from a snapshot's
-    offset, gives the same catalogue.
+    Changes are taken into account one after the other, each seeing what those before it made
+    of every item, and reach the graph together.  So however a log is cut into reads, it gives
+    the same catalogue.
 
     Args:
         vocabulary: Identifiers of the graph's items.
@@ -97,7 +60,10 @@ class LiveItems:
         self.vector_space = vector_space
         self.item_net = item_net
         self._vocabulary = LiveVocabulary(vocabulary)
+        self._base_vectors = item_vectors
         self._attributes: dict[int, _Row] = {}
+        self._placed: dict[str, Placed] = {}
+        self._noted: dict[str, ItemState | None] = {}
         self._offset = offset
         head = item_vectors[:1000]
         self._usual_length = float(np.linalg.norm(head, axis=1).mean())
@@ -126,38 +92,20 @@ class LiveItems:
             changes: What the log had.
             offset: Where to read on after them.
         """
-        new = [change for change in changes if self._is_new(change.event_id)]
-        applied = self._apply(new)
-        applied.n_repeated = len(changes) - len(new)
-        self._offset = offset
-        return applied
+        return self.replay([(changes, offset)])
 
     def replay(self, reads: Iterable[tuple[Sequence[ItemChange], int]]) -> Applied:
-        """Apply a long stretch of a log: of each item only the last change, which says it all.
+        """Apply a long stretch of a log: the graph is touched once per item that changed.
 
         Args:
             reads: Changes in the order of the log, each part with where to read on after it.
         """
-        last: dict[str, ItemChange] = {}
-        n_changes = n_repeated = 0
-        for changes, offset in reads:
-            new = [change for change in changes if self._is_new(change.event_id)]
-            for change in new:
-                last.pop(change.item_id, None)
-                last[change.item_id] = change
-            n_changes, n_repeated = n_changes + len(new), n_repeated + len(changes) - len(new)
-            self._offset = offset
-        applied = self._apply(list(last.values()))
-        applied.n_changes = n_changes - applied.n_skipped
-        applied.n_repeated = n_repeated
-        return applied
-
-    def _apply(self, changes: Sequence[ItemChange]) -> Applied:
         applied = Applied(vectors=np.empty((0, self.live.embedding_size), np.float32))
-        for run in self._runs(changes):
-            self._take_out([change.item_id for change in run if change.action == "remove"])
-            self._put([change for change in run if change.action == "put"], applied)
-        applied.n_changes = len(changes) - applied.n_skipped
+        for changes, offset in reads:
+            for change in changes:
+                self._note(change, applied)
+            self._offset = offset
+        self._settle(applied)
         return applied
 
     def __contains__(self, item_id: object) -> bool:
@@ -178,8 +126,23 @@ class LiveItems:
 
     def vector_of(self, item_id: str) -> NDArray[np.float32] | None:
         """Return the vector of an item as it is now, None if there is no such item."""
+        state = self._state(item_id)
+        return None if state is None else state.vector
+
+    def has_own_vector(self, item_id: str) -> bool:
+        """Return whether changes gave an item its vector, even if it equals the bundle's."""
+        state = self._state(item_id)
+        return state is not None and state.own
+
+    def is_active(self, item_id: str) -> bool:
+        """Return whether an item is in the catalogue and not paused."""
         num = self._vocabulary.num(item_id)
-        return None if num == UNKNOWN else self.live.vector(num)
+        return num != UNKNOWN and self.live.is_active(num)
+
+    def similar_items(self, item_id: str) -> tuple[str, ...] | None:
+        """Return the items that an item was placed by, None for none."""
+        state = self._state(item_id)
+        return None if state is None else state.similar_items
 
     def vector_by_columns(
         self, item_id: str, attributes: Mapping[str, Any]
@@ -204,73 +167,97 @@ class LiveItems:
             self._seen.popitem(last=False)
         return True
 
-    def _runs(self, changes: Sequence[ItemChange]) -> Iterator[list[ItemChange]]:
-        """Cut changes where their order matters: an item again, or one that reads another's vector."""
-        run: dict[str, ItemChange] = {}
-        for change in changes:
-            if change.item_id in run or self._is_derived(change):
-                yield list(run.values())
-                run = {}
-            run[change.item_id] = change
-        yield list(run.values())
+    def _state(self, item_id: str) -> ItemState | None:
+        """Return an item as the log says it is so far, None if it is not in the catalogue."""
+        if item_id in self._noted:
+            return self._noted[item_id]
+        num = self._vocabulary.num(item_id)
+        if num == UNKNOWN:
+            return None
+        placed = self._placed.get(item_id, Placed())
+        return ItemState(self.live.vector(num), own=placed.own, similar_items=placed.similar_items)
 
-    def _is_derived(self, change: ItemChange) -> bool:
-        return change.vector_space != self.vector_space and change.similar_items is not None
+    def _note(self, change: ItemChange, applied: Applied) -> None:
+        """Take one change into account, seen from its place in the log."""
+        if not self._is_new(change.event_id):
+            applied.n_repeated += 1
+            return
+        before = self._state(change.item_id)
+        vector = None
+        if change.action == "put" and (vector := self._vector(change)) is None:
+            applied.n_skipped += 1
+            _log.warning("item %r: its change has no usable vector", change.item_id)
+            return
+        applied.n_changes += 1
+        self._noted[change.item_id] = (
+            None if vector is None else state_after(before, change, vector)
+        )
 
-    def _take_out(self, item_ids: Iterable[str]) -> None:
-        known = [item_id for item_id in item_ids if item_id in self._vocabulary]
-        nums = self._vocabulary.nums(known)
-        self.live.remove(nums)
-        self._vocabulary = self._vocabulary.changed(dict.fromkeys(known, UNKNOWN))
-
-    def _put(self, changes: list[ItemChange], applied: Applied) -> None:
-        moved: list[tuple[ItemChange, NDArray[np.float32]]] = []
-        for change in changes:
-            vector = self._vector(change)
-            if vector is None:
-                applied.n_skipped += 1
-                _log.warning("item %r: its change has no usable vector", change.item_id)
-            elif self._is_where_it_was(change.item_id, vector):
-                self._describe(self._vocabulary.num(change.item_id), change)
-            else:
-                moved.append((change, vector))
+    def _settle(self, applied: Applied) -> None:
+        """Bring the graph to what was noted: each item once, however often it changed."""
+        noted, self._noted = self._noted, {}
+        self._take_out([id_ for id_, state in noted.items() if state is None])
+        there = {id_: state for id_, state in noted.items() if state is not None}
+        moved = [(id_, state) for id_, state in there.items() if state.moved]
         if moved:
             self._place(moved, applied)
+        self._describe(there)
 
-    def _place(self, moved: list[tuple[ItemChange, NDArray[np.float32]]], applied: Applied) -> None:
+    def _take_out(self, item_ids: Sequence[str]) -> None:
+        known = [item_id for item_id in item_ids if item_id in self._vocabulary]
+        self._forget(self._vocabulary.nums(known))
+        for item_id in item_ids:
+            self._placed.pop(item_id, None)
+        self._vocabulary = self._vocabulary.changed(dict.fromkeys(known, UNKNOWN))
+
+    def _forget(self, nums: NDArray[np.int64]) -> None:
+        self.live.remove(nums)
+        for num in nums.tolist():
+            self._attributes.pop(num, None)
+
+    def _place(self, moved: list[tuple[str, ItemState]], applied: Applied) -> None:
         """Give items a new place; the old one, if any, is removed in the same snapshot."""
-        ids = [change.item_id for change, _ in moved]
+        ids = [item_id for item_id, _ in moved]
         old = self._vocabulary.nums(ids)
-        vectors = np.stack([vector for _, vector in moved])
-        nums = self.live.insert(vectors)
-        for (change, _), num in zip(moved, nums.tolist(), strict=True):
-            self._describe(num, change)
-        self.live.remove(old[old != UNKNOWN])
-        self._vocabulary = self._vocabulary.changed(dict(zip(ids, nums.tolist(), strict=True)))
-        applied.nums = np.concatenate([applied.nums, nums])
-        applied.vectors = np.concatenate([applied.vectors, vectors])
+        applied.vectors = np.stack([state.vector for _, state in moved])
+        applied.nums = self.live.insert(applied.vectors)
+        self._forget(old[old != UNKNOWN])
+        self._vocabulary = self._vocabulary.changed(
+            dict(zip(ids, applied.nums.tolist(), strict=True))
+        )
 
-    def _describe(self, num: int, change: ItemChange) -> None:
-        self.live.set_active(np.array([num]), active=change.active)
-        self._attributes.pop(num, None)
-        if change.attributes is not None:
-            self._attributes[num] = change.attributes
+    def _describe(self, states: Mapping[str, ItemState]) -> None:
+        for item_id, state in states.items():
+            num = self._vocabulary.num(item_id)
+            self.live.set_active(np.array([num]), active=state.active)
+            self._attributes.pop(num, None)
+            if state.attributes is not None:
+                self._attributes[num] = state.attributes
+            self._placed[item_id] = Placed(state.own, state.similar_items)
 
     def _vector(self, change: ItemChange) -> NDArray[np.float32] | None:
-        """Return the vector that a change gives its item, None if it gives none that fits."""
-        n_values = self.live.embedding_size
-        if change.vector is not None and change.vector_space == self.vector_space:
-            vector = np.array(change.vector, np.float32)
-            return vector if vector.shape == (n_values,) and np.isfinite(vector).all() else None
-        if change.similar_items is not None:
-            return mean_vector(self, change.similar_items)
-        if change.vector is not None:  # made for other weights
-            return self.vector_by_columns(change.item_id, change.attributes or {})
-        return self.vector_of(change.item_id)
+        """Return the vector that a change gives its item, None if nothing says where it lies."""
+        found = None
+        if change.vector_space == self.vector_space:
+            found = self._fitting(change.vector)
+        if found is None and change.similar_items is not None:
+            found = mean_vector(self, change.similar_items)
+        if found is None and change.vector is not None:  # made for other weights
+            found = self.vector_by_columns(change.item_id, change.attributes or {})
+        return self._vector_kept(change.item_id) if found is None else found
 
-    def _is_where_it_was(self, item_id: str, vector: NDArray[np.float32]) -> bool:
+    def _fitting(self, values: Sequence[float] | None) -> NDArray[np.float32] | None:
+        vector = np.array(() if values is None else values, np.float32)
+        fits = vector.shape == (self.live.embedding_size,) and np.isfinite(vector).all()
+        return vector if fits else None
+
+    def _vector_kept(self, item_id: str) -> NDArray[np.float32] | None:
+        """Return the vector that an item has, or that the bundle has for it."""
         now = self.vector_of(item_id)
-        return now is not None and bool(np.array_equal(now, vector))
+        num = self._vocabulary.base.num(item_id)
+        if now is not None or num == UNKNOWN:
+            return now
+        return np.array(self._base_vectors[num], np.float32)
 
     def _taken(self) -> ItemsSnapshot:
         return ItemsSnapshot(

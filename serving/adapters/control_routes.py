@@ -62,7 +62,7 @@ def documented_router() -> APIRouter:
         """Retrieve, filter and, where the bundle has a ranker, rank."""
         _documentation_only()
 
-    _document_changes(router, {**refusals, 404: PROBLEM})
+    _document_changes(router, {**refusals, 404: PROBLEM, 409: PROBLEM})
     return router
 
 

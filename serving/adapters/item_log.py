@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from graph_index.live.items import Applied, LiveItems
+from graph_index.live.items import LiveItems
+from graph_index.live.states import Applied
 from vizsla.contracts.bundle import Manifest
 from vizsla.contracts.events import ITEMS_TOPIC, MAX_READ, EventLog, ItemChange, LoggedRecord
 from vizsla.errors import IncompatibleArtifactError
 
-__all__ = ["apply_log", "default_log_file", "start_offset"]
+__all__ = ["apply_log", "decoded", "default_log_file", "start_offset"]
 
 _log = logging.getLogger("vizsla.serving")
 
@@ -68,19 +69,23 @@ def _read(
     offset: int, log: EventLog, unreadable: list[int]
 ) -> Iterator[tuple[list[ItemChange], int]]:
     """Yield changes with where to read on; counts into ``unreadable``."""
-    while records := log.read(ITEMS_TOPIC, offset):
+    while True:
+        records = log.read(ITEMS_TOPIC, offset)
         if offset < log.start(ITEMS_TOPIC):
             raise IncompatibleArtifactError(
                 f"the item log was trimmed up to {log.start(ITEMS_TOPIC)} before it was read from "
                 f"{offset} on; start again with the bundle that it was trimmed for"
             )
-        changes = [change for record in records if (change := _decoded(record)) is not None]
+        if not records:
+            return
+        changes = [change for record in records if (change := decoded(record)) is not None]
         unreadable[0] += len(records) - len(changes)
         offset = records[-1].offset + 1
         yield changes, offset
 
 
-def _decoded(logged: LoggedRecord) -> ItemChange | None:
+def decoded(logged: LoggedRecord) -> ItemChange | None:
+    """Return the change that a record holds, None (and a warning) if it holds none."""
     try:
         return ItemChange.model_validate_json(logged.record.value)
     except ValidationError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, TypeVar
 
 from fastapi import APIRouter
@@ -13,8 +14,8 @@ from starlette.responses import Response
 
 from graph_index.live.items import LiveItems
 from serving.adapters.bodies import MAX_PROBLEMS, check_json, parse_body, problems_of, read_body
-from serving.adapters.live import Accepted, Resolve
-from serving.adapters.live_requests import put_change, remove_change
+from serving.adapters.item_changes import Accepted, Wanted
+from serving.adapters.live_requests import put_change, put_is_told_by, remove_change
 from serving.adapters.problems import problem_response
 from serving.adapters.served import Served
 from vizsla.contracts.api import (
@@ -77,21 +78,21 @@ def _check_id(item_id: str) -> None:
         raise InvalidRequestError(f"item_id {detail}", (FieldProblem("item_id", detail, "path"),))
 
 
-def _put(served: Served, item_id: str, put: ItemPut) -> Resolve:
+def _put(served: Served, item_id: str, put: ItemPut) -> Wanted:
     def resolve(items: LiveItems) -> ItemChange:
         return put_change(item_id, put, items, served.base_catalogue, served.clock.now_s())
 
-    return resolve
+    return Wanted(item_id, put.event_id, resolve, partial(put_is_told_by, put))
 
 
-def _remove(served: Served, item_id: str, event_id: str | None) -> Resolve:
+def _remove(served: Served, item_id: str, event_id: str | None) -> Wanted:
     def resolve(items: LiveItems) -> ItemChange:
         return remove_change(item_id, event_id, items, served.clock.now_s())
 
-    return resolve
+    return Wanted(item_id, event_id, resolve, lambda change: change.action == "remove")
 
 
-async def _answer_one(request: Request, served: Served, resolve: Resolve) -> Response:
+async def _answer_one(request: Request, served: Served, wanted: Wanted) -> Response:
     def answer(outcomes: Sequence[Accepted | Exception]) -> Response:
         (outcome,) = outcomes
         if isinstance(outcome, Exception):
@@ -105,13 +106,13 @@ async def _answer_one(request: Request, served: Served, resolve: Resolve) -> Res
         status = 201 if body.status == "created" else 200
         return Response(body.model_dump_json(), status, media_type="application/json")
 
-    return await _accepted(request, served, [resolve], answer)
+    return await _accepted(request, served, [wanted], answer)
 
 
 async def _answer_batch(request: Request, served: Served, body: ItemsBatch) -> Response:
     seen: set[str] = set()
     outcomes = [_checked(served, raw, seen) for raw in body.items]
-    resolves = [outcome for outcome in outcomes if not isinstance(outcome, ItemOutcome)]
+    wanted = [outcome for outcome in outcomes if not isinstance(outcome, ItemOutcome)]
 
     def answer(accepted: Sequence[Accepted | Exception]) -> Response:
         rest = iter(accepted)
@@ -126,13 +127,13 @@ async def _answer_batch(request: Request, served: Served, body: ItemsBatch) -> R
         )
         return Response(answered.model_dump_json(), 200, media_type="application/json")
 
-    return await _accepted(request, served, resolves, answer)
+    return await _accepted(request, served, wanted, answer)
 
 
 async def _accepted(
     request: Request,
     served: Served,
-    resolves: Sequence[Resolve],
+    wanted: Sequence[Wanted],
     answer: Callable[[Sequence[Accepted | Exception]], Response],
 ) -> Response:
     """Take changes in a thread of their own, within the bound on requests in flight."""
@@ -145,14 +146,14 @@ async def _accepted(
     started_s = served.clock.monotonic_s()
     try:
         loop = asyncio.get_running_loop()
-        return answer(await loop.run_in_executor(served.changes, served.live.accept, resolves))
+        return answer(await loop.run_in_executor(served.changes, served.live.accept, wanted))
     except LogUnavailableError as error:
         return problem_response(error, request_id, RETRY_AFTER)
     finally:
         served.admission.leave(served.clock.monotonic_s() - started_s)
 
 
-def _checked(served: Served, raw: object, seen: set[str]) -> ItemOutcome | Resolve:
+def _checked(served: Served, raw: object, seen: set[str]) -> ItemOutcome | Wanted:
     """Check one record of a batch by itself."""
     try:
         record = ItemRecord.model_validate(raw)

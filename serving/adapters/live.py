@@ -5,37 +5,36 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from graph_index.attributes import AttributeStore, OverlaidAttributes
-from graph_index.live.items import Applied, LiveItems
+from graph_index.live.healing import Healed, Healing
+from graph_index.live.items import LiveItems
+from graph_index.live.states import Applied
 from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
-from serving.adapters.item_log import apply_log, start_offset
+from serving.adapters.healing import HealingSchedule
+from serving.adapters.item_changes import UNWRITTEN, Accepted, Wanted, resolved, reused
+from serving.adapters.item_log import apply_log, decoded, start_offset
 from serving.adapters.live_catalogue import LiveCatalogue
 from serving.core.protocols import Attributes, Engine
 from vizsla.bundles import vector_space
-from vizsla.contracts.events import ITEMS_TOPIC, EventLog, EventRecord, ItemChange
+from vizsla.contracts.events import ITEMS_TOPIC, EventLog, EventRecord
 from vizsla.contracts.index import UpdatableScorer
-from vizsla.errors import IncompatibleArtifactError, LogUnavailableError
+from vizsla.errors import (
+    IncompatibleArtifactError,
+    LogMovedError,
+    LogUnavailableError,
+)
 from vizsla.telemetry.metrics import Metrics
 
-__all__ = ["Accepted", "LiveEngine", "Resolve"]
+__all__ = ["LiveEngine"]
 
-Resolve = Callable[[LiveItems], ItemChange]
-"""Makes the record of a change from the catalogue as it is; raises what the caller is told."""
+_TRIES = 8
+"""How often a change is made anew because others wrote to the log first."""
 
 _log = logging.getLogger("vizsla.serving")
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A change that is in the log and in the searches of this process."""
-
-    change: ItemChange
-    offset: int
-    existed: bool
 
 
 class LiveEngine:
@@ -50,6 +49,7 @@ class LiveEngine:
         open_log: Opens the log, and makes it if it is not there.
         show: Called with the engine after each change of it.
         metrics: Where counts go.
+        healing: When the graph is led around removed items.
 
     Raises:
         IncompatibleArtifactError: The log ends before the changes that the bundle holds.
@@ -63,12 +63,14 @@ class LiveEngine:
         open_log: Callable[[Path], EventLog],
         show: Callable[[Engine], None],
         metrics: Metrics,
+        healing: HealingSchedule,
     ) -> None:
         self._engine = engine
         self._log_file = log_file
         self._open_log = open_log
         self._show = show
         self._metrics = metrics
+        self._healing = healing
         self._lock = threading.Lock()
         self._log: EventLog | None = None
         self._items: LiveItems | None = None
@@ -81,40 +83,55 @@ class LiveEngine:
                 self._catch_up(self._opened())
 
     def tend(self) -> None:
-        """Apply what is new, then link the neighbours of removed items with each other."""
+        """Apply what is new, and now and then link the neighbours of removed items.
+
+        That is a pass over the whole graph.  It is computed beside further changes; only when
+        inserts have outdated it some times in a row do changes wait for it.
+        """
         with self._lock:
             if self._items is None and not self._log_file.exists():
                 return
             items = self._opened()
             self._catch_up(items)
-            if items.live.heal() + items.live.refresh_entries():
+            if items.live.refresh_entries():
                 self._publish(items)
+            healing = items.live.healing() if self._healing.is_due(items.live) else None
+            if healing is None:
+                return
+            if self._healing.has_to_be_now:
+                self._finish(items, healing, healing.run())
+                return
+        healed = healing.run()
+        with self._lock:
+            if self._items is items:  # else it begins again from the bundle
+                self._finish(items, healing, healed)
 
-    def accept(self, resolves: Sequence[Resolve]) -> list[Accepted | Exception]:
+    def accept(self, wanted: Sequence[Wanted]) -> list[Accepted | Exception]:
         """Take changes of different items: write them to the log, then apply the log.
+
+        A record says the whole state of its item, so it must not be written after one that
+        it does not know: where another process was first, its changes are read and the
+        records made anew.
 
         Returns:
             In order, what was accepted, or why a change was refused; those accepted survive
             a crash.
 
         Raises:
-            LogUnavailableError: Nothing was accepted.
+            LogUnavailableError: None of them was written now.
             IncompatibleArtifactError: The bundle cannot take changes.
         """
         with self._lock:
             items = self._opened()
-            self._catch_up(items)
-            made = [_made(resolve, items) for resolve in resolves]
-            changes = [change for change in made if isinstance(change, ItemChange)]
-            existed = {change.item_id: change.item_id in items for change in changes}
-            offsets = iter(self._append(changes))
-            self._catch_up(items)
-        return [
-            Accepted(change, next(offsets), existed[change.item_id])
-            if isinstance(change, ItemChange)
-            else change
-            for change in made
-        ]
+            for _ in range(_TRIES):
+                self._catch_up(items)
+                try:
+                    outcomes = self._append(self._made(wanted, items), items.offset)
+                except LogMovedError:
+                    continue
+                self._catch_up(items)
+                return outcomes
+        raise LogUnavailableError("other processes write to the item log all the time; retry")
 
     def close(self) -> None:
         """Let go of the log."""
@@ -122,15 +139,59 @@ class LiveEngine:
             if self._log is not None:
                 self._log.close()
 
-    def _append(self, changes: list[ItemChange]) -> list[int]:
+    def _finish(self, items: LiveItems, healing: Healing, healed: Healed) -> None:
+        n_healed = items.live.finish(healing, healed)
+        self._healing.note(n_healed)
+        if n_healed:
+            self._publish(items)
+
+    def _made(self, wanted: Sequence[Wanted], items: LiveItems) -> list[Accepted | Exception]:
+        """Return what is to be written, what was written before, and what is refused."""
+        outcomes: list[Accepted | Exception] = []
+        given: set[str] = set()
+        for one in wanted:
+            outcome = self._sent_before(one, given) or resolved(one, items)
+            outcomes.append(outcome)
+            if one.event_id is not None and isinstance(outcome, Accepted):
+                given.add(one.event_id)
+        return outcomes
+
+    def _sent_before(self, wanted: Wanted, given: set[str]) -> Accepted | Exception | None:
+        """Look a change up by its event: it was taken already, or another one has its id."""
+        if wanted.event_id is None:
+            return None
         assert self._log is not None
-        return self._log.append(
-            ITEMS_TOPIC,
-            [
-                EventRecord(change.item_id, change.event_id, change.model_dump_json().encode())
-                for change in changes
-            ],
-        )
+        known = self._log.find(ITEMS_TOPIC, wanted.event_id)
+        if known is None and wanted.event_id not in given:
+            return None
+        change = decoded(known) if known else None
+        if not known or not change or change.item_id != wanted.item_id:
+            return reused("another item's change has this event_id")
+        if not wanted.is_told_by(change):
+            return reused("another change of this item has this event_id")
+        return Accepted(change, known.offset, existed=True)
+
+    def _append(
+        self, outcomes: Sequence[Accepted | Exception], end: int
+    ) -> list[Accepted | Exception]:
+        """Write what is new, all or nothing, and return the outcomes with its offsets."""
+        assert self._log is not None
+        new = [
+            outcome.change
+            for outcome in outcomes
+            if isinstance(outcome, Accepted) and outcome.offset == UNWRITTEN
+        ]
+        records = [
+            EventRecord(change.item_id, change.event_id, change.model_dump_json().encode())
+            for change in new
+        ]
+        offsets = iter(self._log.append(ITEMS_TOPIC, records, expected_end=end) if records else [])
+        return [
+            replace(outcome, offset=next(offsets))
+            if isinstance(outcome, Accepted) and outcome.offset == UNWRITTEN
+            else outcome
+            for outcome in outcomes
+        ]
 
     def _opened(self) -> LiveItems:
         if self._items is None:
@@ -216,12 +277,3 @@ def _why_not(engine: Engine) -> str:
         "this bundle cannot take changes of items: it is sharded; compact the log into the bundle "
         "it was made from, and run: vizsla index shard"
     )
-
-
-def _made(resolve: Resolve, items: LiveItems) -> ItemChange | Exception:
-    try:
-        return resolve(items)
-    except LogUnavailableError:
-        raise
-    except Exception as error:  # noqa: BLE001 - told to the caller, record by record
-        return error

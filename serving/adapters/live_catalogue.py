@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_index.live.items import ItemsSnapshot
+from graph_index.live.states import ItemsSnapshot
 from graph_index.live.vocabulary import LiveVocabulary
 from serving.adapters.catalogue import BundleCatalogue
 from vizsla.vocabulary import UNKNOWN

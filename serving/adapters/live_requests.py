@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from vizsla.contracts.events import ItemChange
 from vizsla.errors import FieldProblem, InvalidRequestError, NotFoundError
 from vizsla.vocabulary import UNKNOWN
 
-__all__ = ["put_change", "remove_change"]
+__all__ = ["put_change", "put_is_told_by", "remove_change"]
 
 _LENGTH_RATIO = 2.0
 
@@ -37,18 +37,19 @@ def put_change(
     Raises:
         InvalidRequestError: The vector does not fit, or nothing says where a new item lies.
     """
+    similar: Sequence[str] | None = put.similar_items
     vector = _vector(put, items)
     if vector is None:
-        vector = _vector_now(item_id, put, items, base)
+        vector, similar = _placed_now(item_id, put, items, base)
     given = put.attributes
     return ItemChange(
         event_id=put.event_id or secrets.token_hex(16),
         event_timestamp=now_s,
         item_id=item_id,
-        active=put.active,
+        active=_active_now(item_id, items) if put.active is None else put.active,
         vector=None if vector is None else tuple(vector.tolist()),
         vector_space=None if vector is None else items.vector_space,
-        similar_items=None if put.similar_items is None else tuple(put.similar_items),
+        similar_items=None if similar is None else tuple(similar),
         attributes=_attributes_now(item_id, items, base) if given is None else dict(given),
     )
 
@@ -66,6 +67,21 @@ def remove_change(item_id: str, event_id: str | None, items: LiveItems, now_s: f
         event_timestamp=now_s,
         item_id=item_id,
         action="remove",
+    )
+
+
+def put_is_told_by(put: ItemPut, change: ItemChange) -> bool:
+    """Return whether a record says what a change asks for; what is absent may be anything."""
+    vector = None if put.vector is None else tuple(np.array(put.vector, np.float32).tolist())
+    similar = None if put.similar_items is None else tuple(put.similar_items)
+    return change.action == "put" and all(
+        wanted is None or wanted == told
+        for wanted, told in (
+            (put.active, change.active),
+            (vector, change.vector),
+            (similar, change.similar_items),
+            (put.attributes, change.attributes),
+        )
     )
 
 
@@ -93,17 +109,22 @@ def _fitting(vector: NDArray[np.float64], items: LiveItems) -> NDArray[np.float3
     return vector.astype(np.float32)
 
 
-def _vector_now(
+def _placed_now(
     item_id: str, put: ItemPut, items: LiveItems, base: Catalogue
-) -> NDArray[np.float32] | None:
-    """Return the vector that the record must hold: None where the bundle itself has it."""
-    num = items.num(item_id)
-    if num == UNKNOWN:
-        return _vector_of_new(item_id, put.attributes, items)
+) -> tuple[NDArray[np.float32] | None, Sequence[str] | None]:
+    """Return the vector and similar items that the record must hold: None where the bundle has it.
+
+    An item that was placed by similar items goes on with them: after another training they
+    say where it lies, and the vector does not.
+    """
+    if items.num(item_id) == UNKNOWN:
+        return _vector_of_new(item_id, put.attributes, items), None
     moved = None if put.attributes is None else _moved(item_id, put.attributes, items, base)
     if moved is not None:
-        return moved
-    return None if num == base.vocabulary.num(item_id) else items.vector_of(item_id)
+        return moved, None
+    similar = items.similar_items(item_id)
+    given = items.has_own_vector(item_id) or similar is not None
+    return items.vector_of(item_id) if given else None, similar
 
 
 def _vector_of_new(
@@ -144,6 +165,10 @@ def _moved(
     if placed is None or not np.array_equal(placed, now):
         return None
     return items.vector_by_columns(item_id, attributes)
+
+
+def _active_now(item_id: str, items: LiveItems) -> bool:
+    return item_id not in items or items.is_active(item_id)
 
 
 def _attributes_now(item_id: str, items: LiveItems, base: Catalogue) -> dict[str, object] | None:

@@ -28,8 +28,8 @@ class ProblemPage:
 PROBLEM_PAGES: Mapping[str, ProblemPage] = {
     "invalid-request": ProblemPage(
         "The request is not valid",
-        "The body is not JSON (400), or a field, header or parameter of it is wrong (422). "
-        "`errors` names each place.",
+        "The body is not JSON (400), or a field, header or parameter of it is wrong (422), "
+        "or an `event_id` was used for another change (409). `errors` names each place.",
         "Correct the named fields; /openapi.json has the schema and examples.",
     ),
     "payload-too-large": ProblemPage(

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from serving.adapters.healing import HealingSchedule
 from serving.adapters.live import LiveEngine
 from serving.core.admission import Admission
 from serving.core.deadline import DeadlinePolicy
@@ -90,7 +91,12 @@ class Served:
             VizslaError: There is a log that cannot be used.
         """
         self.live = LiveEngine(
-            self.current.engine, log_file, open_log, self._show_engine, self.metrics
+            self.current.engine,
+            log_file,
+            open_log,
+            self._show_engine,
+            self.metrics,
+            HealingSchedule(self.clock, self.live_settings.heal_after_ms / 1000),
         )
         self.live.catch_up()
 

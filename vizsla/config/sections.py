@@ -119,6 +119,13 @@ class LiveSettings(_Section):
         le=60_000,
         description="How often a process looks for changes that others accepted, in ms.",
     )
+    heal_after_ms: int = Field(
+        default=5000,
+        ge=0,
+        le=600_000,
+        description="How long the graph goes on leading through a few removed items, in ms; "
+        "many are linked around at once.",
+    )
     max_items: int = Field(
         default=1000, ge=1, le=10_000, description="Most items in one batch of changes."
     )

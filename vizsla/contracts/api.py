@@ -371,8 +371,10 @@ class ItemPut(_Request):
         ]
         | None
     ) = None
-    active: bool = Field(
-        default=True, description="False: paused, in the catalogue and in no answer."
+    active: bool | None = Field(
+        default=None,
+        description="False: paused, in the catalogue and in no answer; absent: as it is, "
+        "true for a new item.",
     )
     event_id: Id | None = Field(
         default=None,

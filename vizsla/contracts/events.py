@@ -100,14 +100,32 @@ class EventLog(Protocol):
         """Tells this log from every other: an offset means nothing elsewhere."""
         ...
 
-    def append(self, topic: str, records: Sequence[EventRecord]) -> list[int]:
+    def append(
+        self, topic: str, records: Sequence[EventRecord], *, expected_end: int | None = None
+    ) -> list[int]:
         """Append all records or none, and return their offsets once they survive a crash.
 
         A record whose ``event_id`` the topic already has is not appended again; its
         first offset is returned.
 
+        Args:
+            topic: Where they belong.
+            records: In order.
+            expected_end: What the writer has read up to: its records were made from what
+                was below it, so they are refused where others have appended since.  None
+                appends in any case.
+
         Raises:
+            LogMovedError: The end is not the expected one; nothing was appended.
             LogUnavailableError: The log cannot promise to keep them; nothing was appended.
+        """
+        ...
+
+    def find(self, topic: str, event_id: str) -> LoggedRecord | None:
+        """Return the record of an event, None if the topic does not have it.
+
+        Raises:
+            LogUnavailableError: The log cannot be read.
         """
         ...
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from vizsla.contracts.events import MAX_READ, EventLog, EventRecord, LoggedRecord
-from vizsla.errors import LogUnavailableError
+from vizsla.errors import LogMovedError, LogUnavailableError
 
 __all__ = ["EVENT_LOG_CHECKS", "MemoryEventLog", "OpenLog"]
 
@@ -49,17 +49,26 @@ class MemoryEventLog:
         """As given."""
         return self._log_id
 
-    def append(self, topic: str, records: Sequence[EventRecord]) -> list[int]:
+    def append(
+        self, topic: str, records: Sequence[EventRecord], *, expected_end: int | None = None
+    ) -> list[int]:
         """Append all; see ``EventLog``."""
         if self.broken:
             raise LogUnavailableError("the log is broken on purpose")
         with self._lock:
+            if expected_end is not None and self.end(topic) != expected_end:
+                raise LogMovedError(f"the log ends at {self.end(topic)}, not at {expected_end}")
             return [self._put(topic, record) for record in records]
 
     def read(self, topic: str, offset: int, max_records: int = MAX_READ) -> list[LoggedRecord]:
         """Return records from an offset on; see ``EventLog``."""
         first = max(0, offset - self.start(topic))
         return self._topics.get(topic, [])[first : first + min(max_records, MAX_READ)]
+
+    def find(self, topic: str, event_id: str) -> LoggedRecord | None:
+        """Return the record of an event; see ``EventLog``."""
+        offset = self._known.get((topic, event_id))
+        return None if offset is None else self.read(topic, offset, 1)[0]
 
     def end(self, topic: str) -> int:
         """Return the end of a topic."""
@@ -147,6 +156,52 @@ def _counts_an_event_once(open_log: OpenLog) -> None:
     log.close()
 
 
+def _finds_an_event(open_log: OpenLog) -> None:
+    """An event id leads to its record, in its topic, until it is trimmed."""
+    log = open_log()
+    (first, _) = records = _records("a", "b")
+    log.append(_TOPIC, records)
+    _expect(log.find(_TOPIC, "a") == LoggedRecord(0, first), "the event was not found")
+    _expect(log.find(_TOPIC, "c") is None, "an event was found that is not there")
+    _expect(log.find("other.v1", "a") is None, "an event of another topic was found")
+    log.trim(_TOPIC, 1)
+    _expect(log.find(_TOPIC, "a") is None, "a trimmed event was found")
+    log.close()
+
+
+def _appends_only_where_it_is_expected(open_log: OpenLog) -> None:
+    """With an expected end nothing is written after what the writer has not read."""
+    log = open_log()
+    log.append(_TOPIC, _records("a"), expected_end=0)
+    for wrong in (0, 2):
+        try:
+            log.append(_TOPIC, _records("b", "c"), expected_end=wrong)
+        except LogMovedError:
+            continue
+        _expect(False, f"appended at 1 where {wrong} was expected")
+    _expect(log.end(_TOPIC) == 1, "something of a refused append was written")
+    _expect(log.append(_TOPIC, _records("b"), expected_end=1) == [1], "the right end was refused")
+    log.close()
+
+
+def _one_of_many_writers_is_first(open_log: OpenLog) -> None:
+    """Of concurrent appends that expect the same end exactly one is taken."""
+    log = open_log()
+
+    def taken(name: str) -> bool:
+        try:
+            log.append(_TOPIC, _records(name), expected_end=0)
+        except LogMovedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        won = list(pool.map(taken, "abcd"))
+    _expect(sum(won) == 1, f"{sum(won)} of 4 appends expected the same end and were taken")
+    _expect(log.end(_TOPIC) == 1, "more than one record was written")
+    log.close()
+
+
 def _reads_are_bounded(open_log: OpenLog) -> None:
     """A read returns at most what was asked for, and never more than ``MAX_READ``."""
     log = open_log()
@@ -223,6 +278,9 @@ EVENT_LOG_CHECKS: Mapping[str, Callable[[OpenLog], None]] = {
         _returns_what_was_appended,
         _survives_opening_again,
         _counts_an_event_once,
+        _finds_an_event,
+        _appends_only_where_it_is_expected,
+        _one_of_many_writers_is_first,
         _reads_are_bounded,
         _topics_are_apart,
         _appends_from_many_threads,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vizsla.contracts.events import MAX_READ, EventRecord, LoggedRecord
-from vizsla.errors import LogUnavailableError
+from vizsla.errors import LogMovedError, LogUnavailableError
 
 __all__ = ["SqliteEventLog"]
 
@@ -56,10 +56,14 @@ class SqliteEventLog:
         """Made when the file was; see ``EventLog``."""
         return self._log_id
 
-    def append(self, topic: str, records: Sequence[EventRecord]) -> list[int]:
+    def append(
+        self, topic: str, records: Sequence[EventRecord], *, expected_end: int | None = None
+    ) -> list[int]:
         """Append all or none, on disk before it returns; see ``EventLog``."""
         with self._told("written") as database, database:
             database.execute("begin immediate")
+            if expected_end is not None and (end := _end(database, topic)) != expected_end:
+                raise LogMovedError(f"{self._path} ends at {end}, not at {expected_end}")
             return [_put(database, topic, record) for record in records]
 
     def read(self, topic: str, offset: int, max_records: int = MAX_READ) -> list[LoggedRecord]:
@@ -71,6 +75,15 @@ class SqliteEventLog:
                 (topic, offset, min(max_records, MAX_READ)),
             ).fetchall()
         return [LoggedRecord(row[0], EventRecord(row[1], row[2], bytes(row[3]))) for row in rows]
+
+    def find(self, topic: str, event_id: str) -> LoggedRecord | None:
+        """Return the record of an event; see ``EventLog``."""
+        with self._told("read") as database:
+            row = database.execute(
+                "select offset, key, value from records where topic = ? and event_id = ?",
+                (topic, event_id),
+            ).fetchone()
+        return LoggedRecord(row[0], EventRecord(row[1], event_id, bytes(row[2]))) if row else None
 
     def end(self, topic: str) -> int:
         """Return the end of a topic; see ``EventLog``."""

@@ -91,8 +91,11 @@ def test_a_paused_item_comes_back_when_it_is_resumed(client: Any) -> None:
     paused = client.request("PUT", "/v1/items/item-3", json={"active": False})
     without = found(client, ["item-1"])
     popular = client.post("/v1/retrieve", json={"user_id": "nobody", "k": 100}).json()
-    client.request("PUT", "/v1/items/item-3", json={})
+    client.request("PUT", "/v1/items/item-3", json={"attributes": {"title": "Other"}})
+    described = found(client, ["item-1"])
+    client.request("PUT", "/v1/items/item-3", json={"active": True})
 
+    assert described == without
     assert paused.json()["status"] == "changed"
     assert without == [item for item in before if item != "item-3"]
     names = [item["item_id"] for item in popular["results"][0]["items"]]
@@ -103,6 +106,7 @@ def test_a_paused_item_comes_back_when_it_is_resumed(client: Any) -> None:
 def test_a_removed_item_is_gone_everywhere(client: Any) -> None:
     """From answers, histories and the item's own route; its neighbours heal meanwhile."""
     removed = client.request("DELETE", "/v1/items/item-3")
+    client.app.served.live._healing._after_s = 0
     client.app.served.live.tend()
     answer = client.post("/v1/retrieve", json={"history": ["item-3", "item-4"], "k": 100})
 
@@ -124,6 +128,40 @@ def test_a_moved_item_takes_its_new_place(client: Any) -> None:
     assert abs(items.index("item-7") - items.index("item-20")) == 1
     assert len(items) == 40
     assert client.get("/v1/items/item-7").json() == before
+
+
+def test_a_vector_survives_whatever_place_its_item_comes_to(
+    client: Any, running: Any, own_run_dir: Path, settings: Any
+) -> None:
+    """Places are used again; a later change that gives no vector keeps the acknowledged one."""
+    for source in ("item-5", "item-6") * 20:
+        put = {"vector": vector_of(client, source)}
+        assert client.request("PUT", "/v1/items/item-9", json=put).status_code == 200
+        client.app.served.live._items.live.heal()
+        if client.app.served.live._items.num("item-9") == 9:
+            break
+    assert client.app.served.live._items.num("item-9") == 9
+    client.request("PUT", "/v1/items/item-9", json={"active": False})
+    last = json.loads(client.app.served.live._log.read("vizsla.items.v1", 0)[-1].record.value)
+
+    assert last["vector"] == put["vector"]
+    with running(build_app(settings, own_run_dir, load_scorer=dot_scorer)) as second:
+        assert vector_of(second, "item-9") == put["vector"]
+
+
+def test_similar_items_go_on_until_a_vector_is_given(client: Any) -> None:
+    """They place the item again after another training, so no later change may lose them."""
+    log = lambda: client.app.served.live._log.read("vizsla.items.v1", 0)[-1].record.value  # noqa: E731
+    client.request("PUT", "/v1/items/new", json={"similar_items": ["item-1", "item-2"]})
+    vector = vector_of(client, "new")
+    client.request("PUT", "/v1/items/new", json={"attributes": {"title": "New"}})
+    client.request("PUT", "/v1/items/new", json={"active": False})
+    carried = json.loads(log())
+    client.request("PUT", "/v1/items/new", json={"vector": vector_of(client, "item-7")})
+
+    assert carried["similar_items"] == ["item-1", "item-2"]
+    assert carried["vector"] == vector
+    assert json.loads(log())["similar_items"] is None
 
 
 def test_similar_items_give_the_mean_direction(client: Any) -> None:
@@ -166,6 +204,96 @@ def test_an_event_counts_once(client: Any) -> None:
     again = client.request("PUT", "/v1/items/item-3", json=first).json()
 
     assert again["offset"] == one["offset"]
+    assert "item-3" in found(client, ["item-1"])
+
+
+def test_an_event_id_belongs_to_one_change(client: Any) -> None:
+    """Another item, or another change of the item, is refused; nothing false is acknowledged."""
+    first = {"active": False, "event_id": "e1"}
+    one = client.request("PUT", "/v1/items/item-3", json=first).json()
+    other_item = client.request("PUT", "/v1/items/item-4", json=first)
+    other_change = client.request("PUT", "/v1/items/item-3", json={**first, "active": True})
+    records = [
+        {"item_id": "item-5", "active": False, "event_id": "e2"},
+        {"item_id": "item-6", "active": False, "event_id": "e2"},
+    ]
+    results = client.post("/v1/items:batch", json={"items": records}).json()["results"]
+
+    for answer in (other_item, other_change):
+        assert answer.status_code == 409
+        assert answer.json()["errors"][0]["pointer"] == "/event_id"
+    assert [result["status"] for result in results] == ["changed", "refused"]
+    missing = {"item-3", "item-5"}
+    assert set(found(client, ["item-1"])) == {f"item-{n}" for n in range(40)} - missing
+    assert one["offset"] == 0
+
+
+def test_a_batch_that_is_sent_again_is_acknowledged_again(client: Any) -> None:
+    """Even its removals, although the items are not there any more."""
+    vector = vector_of(client, "item-5")
+    records = [
+        {"item_id": "item-3", "action": "remove", "event_id": "r"},
+        {"item_id": "new", "vector": vector, "attributes": {"a": 1.5}, "event_id": "p"},
+    ]
+    first = client.post("/v1/items:batch", json={"items": records}).json()["results"]
+    again = client.post("/v1/items:batch", json={"items": records}).json()["results"]
+
+    assert [one["offset"] for one in again] == [one["offset"] for one in first] == [0, 1]
+    assert [one["status"] for one in again] == ["removed", "changed"]
+
+
+def test_changes_of_two_processes_are_both_kept(
+    client: Any, running: Any, own_run_dir: Path, settings: Any
+) -> None:
+    """A record says the whole state, so one made from an older state is made anew."""
+    titled = {"attributes": {"title": "Other"}}
+    with running(build_app(settings, own_run_dir, load_scorer=dot_scorer)) as second:
+        client.request("PUT", "/v1/items/item-9", json={"active": False})
+        second.app.served.live.catch_up()
+        live = second.app.served.live
+        written_first(client, live, "/v1/items/item-3", titled)
+        second.request("PUT", "/v1/items/item-3", json={"active": False})
+        written_first(client, live, "/v1/items/item-4", None)
+        gone = second.request("PUT", "/v1/items/item-4", json={"active": False})
+        client.app.served.live.catch_up()
+        items = [one.get("/v1/items/item-3").json() for one in (client, second)]
+
+    assert items[0] == items[1]
+    assert (items[0]["active"], items[0]["attributes"]) == (False, {"title": "Other"})
+    assert gone.status_code == 422
+    assert "/vector" in gone.text
+
+
+def written_first(client: Any, live: Any, path: str, put: Any) -> None:
+    """Let the other process write after this one has read the log, once."""
+    append = live._log.append
+
+    def late(*args: Any, **options: Any) -> Any:
+        live._log.append = append
+        method = "DELETE" if put is None else "PUT"
+        assert client.request(method, path, json=put).status_code == 200
+        return append(*args, **options)
+
+    live._log.append = late
+
+
+def test_a_process_that_is_never_first_says_so(client: Any) -> None:
+    """Bounded, and nothing of it is written."""
+    from vizsla.contracts.events import ITEMS_TOPIC, EventRecord
+
+    client.request("PUT", "/v1/items/item-2", json={"active": False})
+    log = client.app.served.live._log
+    append, numbers = log.append, iter(range(100))
+
+    def late(*args: Any, **options: Any) -> Any:
+        append(ITEMS_TOPIC, [EventRecord("x", f"other-{next(numbers)}", b"{}")])
+        return append(*args, **options)
+
+    log.append = late
+    refused = client.request("PUT", "/v1/items/item-3", json={"active": False})
+
+    assert refused.status_code == 503
+    assert "retry" in refused.json()["detail"]
     assert "item-3" in found(client, ["item-1"])
 
 

@@ -111,6 +111,122 @@ def made(drawn):
     return changes, expected
 
 
+DERIVED = st.lists(
+    st.tuples(
+        st.sampled_from(["i0", "i1", "i2", "new", "other"]),
+        st.sampled_from(["remove", "vector", "similar", "foreign", "foreign similar", "as it is"]),
+        st.sampled_from(["i0", "i1", "i2", "new", "nobody"]),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+def derived(drawn):
+    """Changes of which some say nothing of their vector but another item."""
+    changes = []
+    for number, (item_id, kind, other, active) in enumerate(drawn):
+        vector = numpy_generator(number, "derived").normal(size=SIZE)
+        fields = {
+            "remove": {"action": "remove"},
+            "vector": {"vector": vector},
+            "similar": {"similar_items": (other, "i3")},
+            "foreign": {"vector": vector, "vector_space": "older"},
+            "foreign similar": {
+                "vector": vector, "vector_space": "older", "similar_items": (other,)
+            },
+            "as it is": {},
+        }[kind]  # fmt: skip
+        attributes = None if number % 3 else {"number": number}
+        changes.append(put(number, item_id, active=active, attributes=attributes, **fields))
+    return changes
+
+
+@settings(max_examples=80, deadline=None)
+@given(drawn=DERIVED, cuts=st.sets(st.integers(1, 11), max_size=4))
+def test_derived_changes_see_the_catalogue_at_their_place_in_the_log(drawn, cuts):
+    """One by one, in one read, cut anywhere, and replayed: one catalogue, one set of facts."""
+    changes = derived(drawn)
+    one_by_one, cut, whole, replayed = opened(), opened(), opened(), opened()
+    for place, change in enumerate(changes):
+        one_by_one.apply([change], place + 1)
+        one_by_one.live.heal()
+        one_by_one.publish()
+    for start, end in pairwise(sorted({0, len(changes), *(c for c in cuts if c < len(changes))})):
+        cut.apply(changes[start:end], end)
+        cut.publish()
+    whole.apply(changes, len(changes))
+    replayed.replay([(changes[:5], 5), (changes[5:], len(changes))])
+
+    expected = told(one_by_one)
+    assert told(cut) == expected
+    assert told(whole) == expected
+    assert told(replayed) == expected
+
+
+def told(items):
+    """State, with what further changes and a compaction depend on."""
+    return {
+        id_: (*one, items.has_own_vector(id_), items.similar_items(id_), items.is_active(id_))
+        for id_, one in state(items).items()
+    }
+
+
+def test_an_item_derived_from_one_that_is_gone_stays():
+    """Whoever reads the log later sees what was there when the change was made."""
+    changes = [
+        put(1, "x", VECTORS[5]),
+        put(2, "d", similar_items=("x",)),
+        put(3, "x", action="remove"),
+    ]
+    items = opened()
+    applied = items.replay([(changes, 3)])
+
+    np.testing.assert_allclose(items.vector_of("d"), VECTORS[5], rtol=1e-6)
+    assert (applied.n_changes, applied.n_skipped, "x" in items) == (3, 0, False)
+
+
+def test_a_long_log_of_derived_items_touches_the_graph_once():
+    """As at the first start after a training: one insert, whatever the items derive from."""
+    items, inserted = opened(), []
+    insert = items.live.insert
+    items.live.insert = lambda vectors: inserted.append(len(vectors)) or insert(vectors)
+    changes = [
+        put(n, f"d{n}", VECTORS[0], vector_space="older", similar_items=(f"i{n % N_ITEMS}",))
+        for n in range(200)
+    ]
+    items.replay([(changes, 200)])
+
+    assert inserted == [200]
+
+
+def test_an_item_of_the_bundle_stays_there_when_its_vector_is_of_another_model():
+    """It was paused and described, and still is; only its vector means nothing."""
+    items = opened()
+    change = put(1, "i5", VECTORS[9], vector_space="older", active=False, attributes={"a": 1})
+    applied = items.apply([change], 1)
+
+    assert applied.n_skipped == 0
+    assert state(items)["i5"] == (VECTORS[5].tolist(), False, {"a": 1})
+    assert not items.has_own_vector("i5")
+
+
+def test_an_item_back_at_its_first_place_keeps_its_own_vector():
+    """Places are used again, so a place says nothing of where a vector comes from."""
+    items = opened()
+    for number in range(1, 40):
+        items.apply([put(number, "i5", VECTORS[5] + np.float32(number / 100))], number)
+        items.live.heal()
+        items.publish()
+        if number > 1 and items.num("i5") == 5:
+            break
+
+    assert items.num("i5") == 5
+    assert items.has_own_vector("i5")
+    compacted = compact(items)
+    assert not compacted.keeps_vector[compacted.item_ids.index("i5")]
+
+
 def test_a_vector_of_another_model_gives_way_to_the_similar_items():
     """Without any, the change is left out and counted."""
     items = opened()
