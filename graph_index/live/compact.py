@@ -45,7 +45,7 @@ def compact(items: LiveItems) -> CompactItems:
     Removed items are healed first, so that no row leads to one.
 
     Raises:
-        UsageError: No item is left.
+        UsageError: No item is left, or all of them are paused.
     """
     live = items.live
     while live.heal():
@@ -55,6 +55,11 @@ def compact(items: LiveItems) -> CompactItems:
     places = np.flatnonzero(live.present)
     if not len(places):
         raise UsageError("no item is left in the catalogue; there is nothing to make a bundle of")
+    if not snapshot.graph.graph.alive.any():
+        raise UsageError(
+            "every item in the catalogue is paused; a bundle needs one that may be in an answer: "
+            "resume one first"
+        )
     names = snapshot.vocabulary.ids(places.tolist())
     base = snapshot.vocabulary.base
     known_as = base.nums(names)

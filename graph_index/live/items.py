@@ -196,6 +196,7 @@ class LiveItems:
     def _settle(self, applied: Applied) -> None:
         """Bring the graph to what was noted: each item once, however often it changed."""
         noted, self._noted = self._noted, {}
+        applied.item_ids.update(noted)
         self._take_out([id_ for id_, state in noted.items() if state is None])
         there = {id_: state for id_, state in noted.items() if state is not None}
         moved = [(id_, state) for id_, state in there.items() if state.moved]

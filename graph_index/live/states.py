@@ -44,6 +44,7 @@ class Applied:
         nums: ``(R,)`` places whose vector is new; a scorer needs their rows before the
             snapshot is used.
         vectors: ``(R, D)`` float32 their vectors.
+        item_ids: Items that may not be as they were.
         n_changes: Changes that took effect.
         n_repeated: Events that had been applied before.
         n_skipped: Changes that could not be used, see the log.
@@ -51,6 +52,7 @@ class Applied:
 
     nums: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    item_ids: set[str] = field(default_factory=set)
     n_changes: int = 0
     n_repeated: int = 0
     n_skipped: int = 0

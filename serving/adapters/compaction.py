@@ -53,7 +53,7 @@ def compact_bundle(
         CorruptArtifactError: The bundle has no graph.
         IncompatibleArtifactError: The log ends before what the bundle holds, or the bundle's
             model cannot take items from a table.
-        UsageError: No item is left.
+        UsageError: No item is left that may be returned.
     """
     graph, _ = load_graph(bundle)
     start = start_offset(bundle.manifest, log, log_file)
@@ -236,5 +236,23 @@ def _column(old: Any, name: str, items: CompactItems) -> Any:
     for row, attributes in items.attributes.items():
         values[row] = attributes.get(name)
     if old is None:
-        return pa.array([None if value is None else str(value) for value in values], pa.string())
+        return _typed(values)
     return pa.array([fitting(value, old.type) for value in values], old.type)
+
+
+def _typed(values: list[Any]) -> pa.Array:
+    """Return a new column of the type that its values have; of several types, as text.
+
+    Example:
+        >>> _typed([1, None, 2.5]).type, _typed([["a"], None]).type, _typed([1, "a"]).type
+        (DataType(double), ListType(list<item: string>), DataType(string))
+    """
+    try:
+        found = pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+    if pa.types.is_null(found.type):
+        return found.cast(pa.string())
+    if pa.types.is_list(found.type) and pa.types.is_null(found.type.value_type):
+        return found.cast(pa.list_(pa.string()))
+    return found

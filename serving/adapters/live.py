@@ -18,7 +18,7 @@ from serving.adapters.healing import HealingSchedule
 from serving.adapters.item_changes import UNWRITTEN, Accepted, Wanted, resolved, reused
 from serving.adapters.item_log import apply_log, decoded, start_offset
 from serving.adapters.live_catalogue import LiveCatalogue
-from serving.core.protocols import Attributes, Engine
+from serving.core.protocols import Engine
 from vizsla.bundles import vector_space
 from vizsla.contracts.events import ITEMS_TOPIC, EventLog, EventRecord
 from vizsla.contracts.index import UpdatableScorer
@@ -74,7 +74,6 @@ class LiveEngine:
         self._lock = threading.Lock()
         self._log: EventLog | None = None
         self._items: LiveItems | None = None
-        self._scorer = engine.scorer
 
     def catch_up(self) -> None:
         """Apply what is new in the log; nothing to do while there is no log."""
@@ -202,6 +201,11 @@ class LiveEngine:
                 self._log = self._open_log(self._log_file)
             manifest = self._engine.manifest
             assert isinstance(retriever, GraphRetriever)
+            assert isinstance(self._engine.attributes, AttributeStore)
+            self._attributes = OverlaidAttributes(
+                self._engine.attributes, self._engine.attributes.n_items
+            )
+            self._scorer, self._changed = self._engine.scorer, set[str]()
             self._items = LiveItems(
                 self._engine.catalogue.vocabulary,
                 retriever.graph,
@@ -219,7 +223,7 @@ class LiveEngine:
             raise
         except Exception:
             # half applied: begin again from the bundle at the next call
-            self._items, self._scorer = None, self._engine.scorer
+            self._items = None
             raise
 
     def _apply_log(self, items: LiveItems) -> None:
@@ -234,6 +238,7 @@ class LiveEngine:
         if len(applied.nums):
             assert isinstance(self._scorer, UpdatableScorer)
             self._scorer = self._scorer.with_items(applied.nums, applied.vectors)
+        self._changed |= applied.item_ids
         self._metrics.count_item_changes("applied", applied.n_changes)
         self._metrics.count_item_changes("repeated", applied.n_repeated)
         self._metrics.count_item_changes("skipped", applied.n_skipped)
@@ -244,10 +249,14 @@ class LiveEngine:
         assert isinstance(retriever, GraphRetriever)
         assert isinstance(base, BundleCatalogue)
         catalogue = LiveCatalogue(base, snapshot)
+        self._attributes = self._attributes.changed(
+            snapshot.graph.graph.n_items, catalogue.rows(self._changed)
+        )
+        self._changed = set()
         engine = replace(
             self._engine,
             catalogue=catalogue,
-            attributes=self._attributes(catalogue, snapshot.graph.graph.n_items),
+            attributes=self._attributes,
             scorer=self._scorer,
             retriever=retriever.over(snapshot.graph.graph, snapshot.graph.item_vectors),
         )
@@ -257,11 +266,6 @@ class LiveEngine:
             offset=snapshot.offset,
         )
         self._show(engine)
-
-    def _attributes(self, catalogue: LiveCatalogue, n_items: int) -> Attributes:
-        base = self._engine.attributes
-        assert isinstance(base, AttributeStore)
-        return OverlaidAttributes(base, n_items, catalogue.changed_rows)
 
 
 def _can_change(engine: Engine) -> bool:

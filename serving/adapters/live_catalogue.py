@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -68,15 +69,15 @@ class LiveCatalogue:
         num = self._base.vocabulary.num(self.vocabulary.id(item_num))
         return {} if num == UNKNOWN else self._base.attributes(num)
 
-    def changed_rows(self) -> dict[int, tuple[str, dict[str, Any]]]:
-        """Return identifier and attributes of every place that changes gave out or described."""
-        nums = {*self._placed[0].tolist(), *self._snapshot.attributes}
-        ids = {num: self.vocabulary.id(num) for num in sorted(nums) if self.is_active(num)}
-        counts = self.n_interactions
-        return {
-            num: (item_id, self.attributes(num) | {"n_interactions": int(counts[num])})
-            for num, item_id in ids.items()
-        }
+    def rows(self, item_ids: Iterable[str]) -> dict[int, tuple[str, dict[str, Any]]]:
+        """Return place to identifier and filtered attributes of those items that are there."""
+        found = {}
+        for item_id in item_ids:
+            num, known_as = self.vocabulary.num(item_id), self._base.vocabulary.num(item_id)
+            if num != UNKNOWN:
+                count = 0 if known_as == UNKNOWN else int(self._base.n_interactions[known_as])
+                found[num] = (item_id, self.attributes(num) | {"n_interactions": count})
+        return found
 
     @cached_property
     def _placed(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

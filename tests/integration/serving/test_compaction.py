@@ -301,3 +301,35 @@ def test_a_bundle_that_nobody_serves_trims_nothing(run: Path, more: list[str]) -
 
     assert isinstance(done.exception, UsageError)
     assert "--trim" in str(done.exception)
+
+
+def test_a_catalogue_of_paused_items_only_is_not_made_a_bundle(
+    run: Path, running: Any, settings: Any
+) -> None:
+    """It could not be opened; nothing is written, and the server goes on with the log."""
+    before = sorted(path.name for path in (run / "bundles").iterdir())
+    with running(build_app(settings, run)) as client:
+        records = [{"item_id": f"i{num}", "active": False} for num in range(N_ITEMS)]
+        client.post("/v1/items:batch", json={"items": records})
+    done = CliRunner().invoke(items_cli, ["compact", str(run)])
+
+    assert isinstance(done.exception, UsageError)
+    assert "paused" in str(done.exception)
+    assert sorted(path.name for path in (run / "bundles").iterdir()) == before
+    assert state(run, running, settings) == [{}] * 6
+
+
+def test_new_attributes_keep_their_type(run: Path, running: Any, settings: Any) -> None:
+    """A number that a change brought is a number to filters; only a mixture becomes text."""
+    given = {"price": 2.5, "stock": 3, "tags": ["a", "b"], "sold": True, "mixed": 1}
+    with running(build_app(settings, run)) as client:
+        client.request("PUT", "/v1/items/i3", json={"attributes": given})
+        client.request("PUT", "/v1/items/i4", json={"attributes": {"mixed": "one"}})
+    CliRunner().invoke(items_cli, ["compact", str(run)], catch_exceptions=False)
+    with running(build_app(settings, run)) as client:
+        item = client.get("/v1/items/i3").json()["attributes"]
+        body = {"history": ["i1"], "k": 60, "filters": [{"attribute": "price", "gt": 2}]}
+        cheap = client.post("/v1/retrieve", json=body).json()["results"][0]["items"]
+
+    assert {name: item[name] for name in given} == {**given, "mixed": "1"}
+    assert [one["item_id"] for one in cheap] == ["i3"]

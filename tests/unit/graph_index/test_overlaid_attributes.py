@@ -24,7 +24,8 @@ def changed():
         3: ("d", {"price": 6, "topics": "y", "unknown": 1}),
         4: ("e", {"price": "cheap"}),
     }
-    return OverlaidAttributes(AttributeStore(ITEMS, Vocabulary(["a", "b", "c"])), 5, lambda: rows)
+    base = AttributeStore(ITEMS, Vocabulary(["a", "b", "c"]))
+    return OverlaidAttributes(base, 3).changed(5, rows)
 
 
 def allowed(attributes, **condition):
@@ -70,3 +71,27 @@ def test_an_attribute_that_no_bundle_has_is_refused(changed):
     """A change cannot bring a new column into filters before the next bundle."""
     with pytest.raises(InvalidRequestError, match="no such attribute"):
         allowed(changed, attribute="unknown", equals=1)
+
+
+def test_a_later_change_stands_over_an_earlier_one(changed):
+    """A place that another item has now, an item that has another place, and the state before."""
+    after = changed.changed(6, {3: ("f", {"price": 7}), 5: ("b", {"price": 30})})
+
+    assert allowed(after, attribute="price", lt=10) == [0, 3]
+    assert allowed(after, attribute="item_id", any_of=["f", "b"])[-2:] == [3, 5]
+    assert allowed(after, attribute="price", gte=30) == [5]
+    assert allowed(changed, attribute="price", lt=10) == [0, 1, 3]
+    assert after.changed(6, {}) is after
+
+
+def test_a_change_pays_for_its_own_rows(changed):
+    """Blocks are merged now and then, and few: 1,000 changes move each row some ten times."""
+    moved, before = 0, changed.n_rows
+    for num in range(1000):
+        changed = changed.changed(10 + num, {9 + num: (f"n{num}", {"price": float(num)})})
+        moved += sum(set(changed.n_rows) - set(before))
+        before = changed.n_rows
+
+    assert len(before) <= 11
+    assert moved < 11 * 1000
+    assert allowed(changed, attribute="price", gte=998) == [1007, 1008]
