@@ -17,6 +17,7 @@ from graph_index.attributes import fitting
 from graph_index.check import graph_report
 from graph_index.live.compact import CompactItems, compact
 from graph_index.live.items import LiveItems
+from serving.adapters.bundle_store import GOLDEN_TOLERANCE
 from serving.adapters.item_log import apply_log, start_offset
 from serving.adapters.item_net import item_net_of
 from vizsla.bundles import (
@@ -34,6 +35,7 @@ from vizsla.contracts.events import EventLog
 from vizsla.contracts.index import IndexManifest, Query
 from vizsla.contracts.placing import ItemPlacer
 from vizsla.contracts.tables import ItemTables, TablesManifest
+from vizsla.errors import IncompatibleArtifactError
 from vizsla.files import sha256_file
 from vizsla.user_features import encode_features
 from vizsla.vocabulary import UNKNOWN, Vocabulary
@@ -99,7 +101,8 @@ def write_compacted(
         clock: For ``created_at``.
 
     Raises:
-        IncompatibleArtifactError: The bundle's model cannot take items from a table.
+        IncompatibleArtifactError: The bundle's model cannot take items from a table, or would
+            score requests otherwise whose items have not changed.
     """
     with TemporaryDirectory(prefix="vizsla-compact-") as name:
         folder = Path(name)
@@ -144,7 +147,7 @@ def _write_files(bundle: Bundle, items: CompactItems, folder: Path) -> dict[str,
     pq.write_table(items_table(bundle.items, items), folder / "items.parquet")
     save_file(matcher_weights(matcher), folder / "weights.safetensors")
     scorer = TorchScorer(matcher)
-    golden = _golden(bundle, scorer, vocabulary)
+    golden = _golden(bundle, scorer, vocabulary, _kept(items))
     (folder / "golden.jsonl").write_text("".join(golden), encoding="utf-8")
     return {
         "n_items": len(vocabulary),
@@ -177,15 +180,34 @@ def _write_tables(bundle: Bundle, tables: ItemTables, folder: Path) -> TablesMan
     return manifest
 
 
-def _golden(bundle: Bundle, scorer: Any, vocabulary: Vocabulary) -> list[str]:
+def _kept(items: CompactItems) -> set[str]:
+    """Return the items that are to the model what they were in the bundle before."""
+    kept = items.keeps_vector & (items.known_as != UNKNOWN)
+    return {items.item_ids[row] for row in np.flatnonzero(kept).tolist()}
+
+
+def _golden(bundle: Bundle, scorer: Any, vocabulary: Vocabulary, kept: set[str]) -> list[str]:
+    """Ask again; where only kept items are in a request, its answer must be the old one.
+
+    Raises:
+        IncompatibleArtifactError: It is another one.
+    """
     lines = []
-    for request in bundle.golden():
+    for row, request in enumerate(bundle.golden(), start=1):
         history = [id_ for id_ in request.history if id_ in vocabulary]
         item_ids = [id_ for id_ in request.item_ids if id_ in vocabulary]
         features = encode_features(bundle.manifest.user_features, request.user_features)
         state = scorer.user_state([Query(vocabulary.nums(history), features)])
         nums = vocabulary.nums(item_ids)
         scores = scorer.score(state, np.zeros(len(nums), np.int64), nums)
+        same = kept.issuperset([*request.history, *request.item_ids])
+        if same and not np.allclose(
+            scores, request.scores, rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE
+        ):
+            raise IncompatibleArtifactError(
+                f"{bundle.path / 'golden.jsonl'}: line {row}: the new bundle would answer otherwise, "
+                "although no item of it has changed; nothing was written"
+            )
         asked = GoldenRequest(
             history=history,
             user_features=request.user_features,

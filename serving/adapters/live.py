@@ -41,7 +41,8 @@ class LiveEngine:
     """Keeps an engine up to date with the log; any thread may call it, one works at a time.
 
     Whoever answers a request takes the engine once and keeps it, so a request never sees two
-    states.  Nothing here is on the way of a search.
+    states.  A search never waits for anything here; the first one after a change compiles its
+    filters anew where changed rows are concerned.
 
     Args:
         engine: Of the bundle, without changes.
