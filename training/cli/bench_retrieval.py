@@ -17,10 +17,11 @@ from training.cli.bench_options import Fresh, Strict, ToFile
 from training.cli.bench_training import named_paths
 from training.evaluate import open_split
 from training.provenance import provenance
-from vizsla.bundles import load
+from vizsla.bundles import Bundle, load
 from vizsla.cli_output import say
 from vizsla.config import load_settings
 from vizsla.datasets import resolve
+from vizsla.errors import UsageError
 from vizsla.registry import look_up
 
 __all__ = ["retrieval"]
@@ -64,6 +65,7 @@ def retrieval(
     if device is not None:
         open_device(device)
     opened = load(bundle or Path("runs") / preset)
+    _check_preset(preset, opened)
     others = {name: load(path) for name, path in named_paths("--beside", beside or []).items()}
     n_queries = queries or chosen.n_queries
     split = open_split(opened, resolve(opened.manifest.dataset.name, load_settings().home))
@@ -84,6 +86,13 @@ def retrieval(
     done = file.finish(targets, COLUMNS, _summary(shown(file.result.rows)))
     _say_best(bundle or Path("runs") / preset, done.rows)
     conclude(done, COLUMNS, strict=strict)
+
+
+def _check_preset(preset: str, bundle: Bundle) -> None:
+    """Refuse to judge a bundle by the targets of another dataset."""
+    name = bundle.manifest.dataset.name
+    if preset not in ("own", "tiny", name):
+        raise UsageError(f"--preset {preset}: the bundle is of {name}; give --preset own")
 
 
 def _say_best(bundle: Path, rows: list[Row]) -> None:
