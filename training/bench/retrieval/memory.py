@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from graph_index.attach import load_graph, open_retriever
-from graph_index.graph import Graph
+from graph_index.attach import open_retriever
+from graph_index.retriever import GraphRetriever
 from training.bench.form import Row
 from vizsla.bundles import Bundle, load, read_tables
-from vizsla.contracts.index import Mode, ProxyScorer, Query, SearchOptions
+from vizsla.contracts.index import Mode, ProxyScorer, Query, Retriever, SearchOptions
 from vizsla.models.recommender.config import NannConfig
 from vizsla.models.recommender.loading import load_scorer
 from vizsla.models.recommender.nann import Nann
@@ -48,9 +48,10 @@ def _measured(path: Path) -> Row:
     model = bundle.manifest.model
     scorer = load_scorer(model.name, model.config, bundle.weights(), read_tables(bundle))
     weights = _anonymous_bytes()
-    _use(bundle, scorer)
+    kept = _used(bundle, scorer)
     opened = _anonymous_bytes()
     mapped = _mapped_bytes(bundle.path)
+    del kept
     tables = bundle.manifest.tables
     return {
         "n_items": n_items,
@@ -70,14 +71,14 @@ def _small_search() -> None:
     scorer.score(scorer.user_state([Query(nums)]), nums, nums)
 
 
-def _use(bundle: Bundle, scorer: ProxyScorer) -> None:
-    """Search as serving does, then touch every row of the tables and of the graph."""
+def _used(bundle: Bundle, scorer: ProxyScorer) -> Retriever:
+    """Search as serving does, touch every row of tables and graph, and return what maps them."""
     retriever, query = open_retriever(bundle), Query(np.arange(8))
     for mode in (Mode.WALK, Mode.EXHAUSTIVE):
         retriever.search(scorer, [query], SearchOptions(k=200, mode=mode))
-    if bundle.graph_dir is not None:
-        graph: Graph = load_graph(bundle)[0]
-        graph.neighbors.max(initial=0)
+    if isinstance(retriever, GraphRetriever):
+        retriever.graph.neighbors.max(initial=0)
+    return retriever
 
 
 def _anonymous_bytes() -> int:
