@@ -74,9 +74,9 @@ def heal(
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Take items out of a neighbour table, in place.
 
-    A row that led to a removed item chooses anew among what is left of it and that
-    item's own neighbours (the rule of FreshDiskANN); rows of removed items become
-    empty.  Then whoever cannot be reached any more gets a link.
+    A row that led to a removed item keeps its other links and chooses further ones among that
+    item's own neighbours (FreshDiskANN chooses all anew, with a milder rule than ours, which would
+    drop links that lead back and are not chosen themselves); rows of removed items become empty.  Then whoever cannot be reached any more gets a link.
 
     Args:
         neighbors: ``(N, M)`` int32, changed in place.
@@ -117,10 +117,10 @@ def _chosen_anew(
         nums[row, : len(found)], known[row, : len(found)] = found, True
     distances = squared_distances(item_vectors[rows], item_vectors[nums])
     distances[~known] = np.inf
-    order = np.argsort(distances, axis=1, kind="stable")[:, :_MOST_CANDIDATES]
-    nums = np.take_along_axis(nums, order, axis=1)
-    distances = np.take_along_axis(distances, order, axis=1)
-    chosen = select_diverse(distances, item_vectors[nums], neighbors.shape[1])
+    own = known & (nums[:, :, None] == neighbors[rows][:, None]).any(axis=2)
+    order = np.argsort(np.where(own, -1, distances), axis=1, kind="stable")[:, :_MOST_CANDIDATES]
+    nums, distances, own = (np.take_along_axis(a, order, axis=1) for a in (nums, distances, own))
+    chosen = select_diverse(distances, item_vectors[nums], neighbors.shape[1], own)
     return padded(nums, chosen, rows, neighbors.shape[1])
 
 
