@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 
 from vizsla.bundles.bundle import Bundle
 from vizsla.bundles.layout import TABLES_DIR
-from vizsla.contracts.tables import ItemTables, TableDtype, TablesManifest, narrowed
+from vizsla.contracts.tables import STORED, ItemTables, TableDtype, TablesManifest, narrowed
 from vizsla.errors import CorruptArtifactError
 
 __all__ = ["narrowed_tables", "read_tables", "table_files", "write_tables"]
 
-_STORED = {"float32": np.float32, "bfloat16": np.uint16, "int8": np.int8}
 _ROWS_AT_ONCE = 65_536
 
 
@@ -58,7 +57,7 @@ def narrowed_tables(tables: ItemTables, dtype: TableDtype, folder: Path) -> Iter
     starts = range(0, tables.n_items, _ROWS_AT_ONCE)
     total = len(starts) * len(tables.arrays)
     for number, table in enumerate(tables.arrays):
-        into = _new(folder / f"{number}.npy", table.shape, _STORED[dtype])
+        into = _new(folder / f"{number}.npy", table.shape, STORED[dtype])
         scales = np.empty(len(table), np.float32)
         for done, start in enumerate(starts, start=number * len(starts) + 1):
             rows = slice(start, start + _ROWS_AT_ONCE)
@@ -85,7 +84,7 @@ def _table(bundle: Bundle, manifest: TablesManifest, number: int) -> NDArray[Any
     if manifest.dtype == "float32" and number == 0:
         return bundle.item_vectors()
     name = f"{TABLES_DIR}/{number}.npy"
-    return _mapped(bundle, name, _STORED[manifest.dtype])
+    return _mapped(bundle, name, STORED[manifest.dtype])
 
 
 def _scales(bundle: Bundle, manifest: TablesManifest, number: int) -> NDArray[np.float32]:

@@ -13,11 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["GrowingTables", "ItemTables", "TableDtype", "TablesManifest", "narrowed", "tables_of"]
+__all__ = [
+    "STORED",
+    "GrowingTables",
+    "ItemTables",
+    "TableDtype",
+    "TablesManifest",
+    "narrowed",
+    "tables_of",
+]
 
 TableDtype = Literal["float32", "bfloat16", "int8"]
 
-_STORED = {"float32": np.float32, "bfloat16": np.uint16, "int8": np.int8}
+STORED = {"float32": np.float32, "bfloat16": np.uint16, "int8": np.int8}
+"""Type of the entries as they are kept; bfloat16 by its bit patterns."""
 _NO_SCALE = np.empty(0, np.float32)
 
 
@@ -150,12 +159,12 @@ def narrowed(
     bfloat16 rounds to nearest, ties to even; int8 has one scale per row.
     """
     if dtype == "float32":
-        return np.ascontiguousarray(values, _STORED[dtype]), _NO_SCALE
+        return np.ascontiguousarray(values, STORED[dtype]), _NO_SCALE
     if dtype == "bfloat16":
         bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
         rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-        return (rounded >> np.uint32(16)).astype(_STORED[dtype]), _NO_SCALE
+        return (rounded >> np.uint32(16)).astype(STORED[dtype]), _NO_SCALE
     flat = np.abs(values).reshape(len(values), -1).max(axis=1, initial=0)
     scales = np.maximum(flat / 127, np.finfo(np.float32).tiny).astype(np.float32)
     rounded = np.rint(values / scales.reshape(-1, *[1] * (values.ndim - 1)))
-    return np.clip(rounded, -127, 127).astype(_STORED[dtype]), scales
+    return np.clip(rounded, -127, 127).astype(STORED[dtype]), scales
