@@ -23,6 +23,7 @@ class Plan:
         k: Results wanted, at most N.
         beam_width: At least ``k``, at most N.
         max_scored: At most N.
+        seed_effort: Candidates that an approximate source keeps; at least 1.
         deadline_s: Monotonic second, infinity for none.
         use_entry_points: Whether the entry set is scored beside proxy seeds.
     """
@@ -34,6 +35,7 @@ class Plan:
     max_scored: int
     deadline_s: float
     proxy_seeds: int
+    seed_effort: int
     use_entry_points: bool
 
     @property
@@ -68,14 +70,17 @@ def plan_search(
     # what a filter allows may lie where the proxy is poor: then auto walks all the same
     if options.mode is Mode.AUTO and settings.auto_rescores > 0 and not filtered:
         rounds, seeds = 0, settings.auto_rescores
+    effort = _chosen("seed_effort", options.seed_effort, settings.seed_effort, 0)
+    beam_width = min(max(beam_width, options.k), n_items)
     return Plan(
         k=min(options.k, n_items),
-        beam_width=min(max(beam_width, options.k), n_items),
+        beam_width=beam_width,
         entry_width=_chosen("entry_width", options.entry_width, settings.entry_width, 1),
         max_rounds=_chosen("max_rounds", options.max_rounds, rounds, 0),
         max_scored=min(max_scored, n_items),
         deadline_s=math.inf if options.deadline_s is None else options.deadline_s,
         proxy_seeds=min(_chosen("proxy_seeds", options.proxy_seeds, seeds, 0), n_items),
+        seed_effort=effort or beam_width,
         use_entry_points=bool(settings.entry_points_with_proxy),
     )
 

@@ -201,7 +201,7 @@ class GraphRetriever:
         found = None
         if plan.proxy_seeds:
             width = min(plan.proxy_seeds, plan.max_scored)
-            found = self.source.best(scoring, width, returnable, plan.beam_width)
+            found = self.source.best(scoring, width, returnable, plan.seed_effort)
         wanted = np.minimum(plan.k, returnable.counts)
         if found is not None and plan.rescores and enough(found, wanted):
             cut = plan.max_scored < plan.proxy_seeds

@@ -34,7 +34,7 @@ class RescoringRetriever(GraphRetriever):
 
     def _walk(self, scoring: Scoring, plan: Plan, returnable: Returnable) -> list[SearchResult]:
         width = min(max(plan.proxy_seeds, plan.k), plan.max_scored)
-        found = self.source.best(scoring, width, returnable, plan.beam_width)
+        found = self.source.best(scoring, width, returnable, plan.seed_effort)
         if found is None:
             return self._score_all(scoring, plan, returnable)
         counts = returnable.counts.tolist()

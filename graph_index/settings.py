@@ -56,6 +56,8 @@ class SearchSettings(BaseModel):
         proxy_seeds: Entries chosen by the scorer's proxy where it has one; 0 for none.
         seed_search: How proxy seeds are found: 0 by an exact scan in float32, 1 in int8, 2 by an
             HNSW index, which takes memory and is built when the retriever opens.
+        seed_effort: How hard an approximate search for seeds looks: candidates that it keeps
+            (``ef_search``); 0 as many as ``beam_width``. Never fewer than the seeds.
         auto_rescores: Where this is not 0, ``auto`` does not walk: it scores so many of the proxy's
             best and stops. For a bundle on which ``vizsla bench retrieval`` finds that cheaper.
         keep_percent: Share of the unvisited neighbours that each round scores, those with the best
@@ -81,6 +83,7 @@ class SearchSettings(BaseModel):
     max_rounds: int = Field(default=3, ge=0)
     proxy_seeds: int = Field(default=500, ge=0)
     seed_search: int = Field(default=0, ge=0, le=2)
+    seed_effort: int = Field(default=0, ge=0)
     auto_rescores: int = Field(default=0, ge=0)
     keep_percent: int = Field(default=100, ge=1, le=100)
     proxy_scan_below: int = Field(default=200_000, ge=0)

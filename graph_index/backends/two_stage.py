@@ -13,7 +13,8 @@ __all__ = ["TwoStageRetriever"]
 class TwoStageRetriever(RescoringRetriever):
     """The ``proxy_seeds`` items that an HNSW index finds by the scorer's dot product, scored.
 
-    ``beam_width`` is HNSW's ``ef_search``; it counts where it is above ``proxy_seeds``.
+    ``seed_effort`` (``beam_width`` where it is 0) is HNSW's ``ef_search``; it counts where it is
+    above ``proxy_seeds``.
     """
 
     source_kind: ClassVar[SourceKind] = 2

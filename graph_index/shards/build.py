@@ -50,6 +50,7 @@ _SHARED = (
     "beam_width",
     "entry_width",
     "proxy_seeds",
+    "seed_effort",
     "auto_rescores",
     "filtered_beam_width",
     "filtered_proxy_seeds",

@@ -174,6 +174,8 @@ class SearchOptions:
         deadline_s: Monotonic second at which to stop with the best so far, None for none.
         proxy_seeds: Items to seed by the scorer's proxy; 0 for entry points only, None takes
             the index's setting.
+        seed_effort: How hard an approximate search for those looks, HNSW's ``ef_search``; 0 as
+            hard as ``beam_width``, None takes the index's setting.
         excluded: One int64 array of item numbers per query that may be walked
             through but never returned; empty tuple for none.
         allowed: One ``(N,)`` bool bitmap per query, None where every item is allowed: items
@@ -189,6 +191,7 @@ class SearchOptions:
     max_scored: int | None = None
     deadline_s: float | None = None
     proxy_seeds: int | None = None
+    seed_effort: int | None = None
     excluded: tuple[NDArray[np.int64], ...] = ()
     allowed: tuple[NDArray[np.bool_] | None, ...] = ()
 

@@ -37,6 +37,18 @@ def test_plan_fills_gaps_and_bounds_them():
     assert plan_search(SearchOptions(k=900), settings, 100).k == 100
 
 
+def test_effort_for_seeds_is_the_beam_unless_it_is_set():
+    """An option goes before the setting, and 0 in either means as wide as the beam."""
+    own = SearchSettings(beam_width=20, seed_effort=70)
+
+    assert plan_search(SearchOptions(k=5), SearchSettings(beam_width=20), 100).seed_effort == 20
+    assert plan_search(SearchOptions(k=5), own, 100).seed_effort == 70
+    assert plan_search(SearchOptions(k=5, seed_effort=40), own, 100).seed_effort == 40
+    assert plan_search(SearchOptions(k=5, seed_effort=0), own, 100).seed_effort == 20
+    with pytest.raises(ContractError, match="seed_effort"):
+        plan_search(SearchOptions(k=5, seed_effort=-1), own, 100)
+
+
 def test_exclusions_are_sorted_and_distinct():
     """Any order and repeats are taken; nothing given means nothing excluded."""
     options = SearchOptions(excluded=(np.array([3, 1, 3]), np.array([])))

@@ -69,7 +69,7 @@ EXHAUSTIVE = System("exhaustive", "exhaustive", "all", seeded=False)
 SYSTEMS = (
     System("walk_proxy", "graph", "seeded"),
     System("walk_proxy_int8", "graph", "seeded", settings=(("seed_search", 1),)),
-    System("walk_proxy_hnsw", "graph", "seeded", settings=(("seed_search", 2),)),
+    System("walk_proxy_hnsw", "graph", "seeded_hnsw", settings=(("seed_search", 2),)),
     System("walk_device", "torch_device", "seeded"),
     System("walk_entries", "graph", "entries", seeded=False),
     System("walk_proxy_pruned", "graph", "seeded", settings=(("keep_percent", 50),)),
@@ -128,6 +128,12 @@ def _seeded(k: int, n_items: int) -> Iterator[dict[str, int]]:
     yield _walk(k, 0.5, 3) | {"proxy_seeds": round(2.5 * k)}
 
 
+def _seeded_hnsw(k: int, n_items: int) -> Iterator[dict[str, int]]:
+    for share, effort, entry in product(CANDIDATES[1:6], (1.0, 1.5, 2.5), (0.05, 0.1, 0.25)):
+        seeds = {"proxy_seeds": round(k * share), "seed_effort": round(k * share * effort)}
+        yield _walk(k, entry, 1) | seeds
+
+
 def _entries(k: int, n_items: int) -> Iterator[dict[str, int]]:
     for beam, entry, rounds in product((1.0, 2.0, 4.0), (0.1, 0.25, 0.6), (2, 3, 5)):
         yield _walk(k, entry, rounds, beam) | {"proxy_seeds": 0}
@@ -177,6 +183,7 @@ def _all(k: int, n_items: int) -> Iterator[dict[str, int]]:
 
 GRIDS = {
     "seeded": _seeded,
+    "seeded_hnsw": _seeded_hnsw,
     "entries": _entries,
     "rescore": _rescore,
     "walked": _walked,

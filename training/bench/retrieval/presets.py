@@ -64,8 +64,6 @@ PRESETS = {
         resident_bytes={"float32": 1300.0, "bfloat16": 700.0},
         build_s=900.0,
         filter_queries=8,
-        churn_share=0.0,
-        n_shards=0,
     ),
     "tiny": RetrievalPreset(24, SMALL_SHARES[:1], {"walk_proxy": 1.0}, filter_queries=4),
     "own": RetrievalPreset(400, (), {}),
