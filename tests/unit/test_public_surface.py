@@ -23,7 +23,14 @@ SURFACE = {
     "vizsla.contracts.events": (
         "ITEMS_TOPIC MAX_READ SCHEMA_VERSION EventLog EventRecord ItemChange LoggedRecord"
     ),
-    "vizsla.contracts.features": "ColumnRole DatasetManifest Order SideFeature",
+    "vizsla.contracts.features": (
+        "ColumnRole DatasetManifest FrameSplit Order SideFeature SplitCounts TrainingFrame"
+    ),
+    "vizsla.contracts.fields": (
+        "FIRST_KNOWN MISSING UNKNOWN BucketEncoding Encoding FieldKind FieldOwner FieldSpec "
+        "HashEncoding LogEncoding VocabularyEncoding check_fields"
+    ),
+    "vizsla.contracts.ranking": "RankerField RankingSchema SearchRecord",
     "vizsla.contracts.index": (
         "ComponentScorer GradientScorer IndexManifest MissingShard Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "
         "SearchWork StopReason UpdatableScorer"

@@ -1,0 +1,75 @@
+"""What every CTR model is: embedding tables, and a backbone that turns them into one logit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel
+from torch import Tensor, nn
+
+from vizsla.contracts.ranking import RankingSchema
+from vizsla.models.ranker.embeddings import Embedded, FieldEmbeddings
+from vizsla.models.ranker.inputs import FieldInputs
+from vizsla.models.recommender.layers import initialise
+
+__all__ = ["Backbone", "Ranker"]
+
+
+class Backbone(nn.Module, ABC):
+    """Everything of a ranker but its tables; widths may differ from field to field.
+
+    Attributes:
+        config_class: Its settings.
+        config: What it was built with.
+        first_order: Whether it reads ``Embedded.linear``.
+    """
+
+    config_class: ClassVar[type[BaseModel]]
+    first_order: ClassVar[bool] = True
+    config: BaseModel
+
+    @abstractmethod
+    def __init__(self, schema: RankingSchema, config: BaseModel) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def forward(self, embedded: Embedded) -> Tensor:
+        """Return ``(B,)`` logits."""
+
+
+class Ranker(nn.Module):
+    """A CTR model: ``sigmoid(logit)`` is the probability of a positive label.
+
+    Args:
+        schema: Kept fields and their widths.
+        backbone: Built for the same schema.
+        embeddings: Tables, of the schema unless others are given.
+    """
+
+    def __init__(
+        self,
+        schema: RankingSchema,
+        backbone: Backbone,
+        embeddings: nn.Module | None = None,
+        *,
+        sparse: bool = False,
+    ) -> None:
+        super().__init__()
+        self.schema = schema
+        self.backbone = backbone
+        self.embeddings = embeddings or FieldEmbeddings(
+            schema, sparse=sparse, first_order=backbone.first_order
+        )
+
+    def forward(self, inputs: FieldInputs) -> Tensor:
+        """Return ``(B,)`` logits."""
+        logits: Tensor = self.backbone(self.embeddings(inputs))
+        return logits
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw all initial weights from one generator."""
+        initialise(self.backbone, generator)
+        reset = getattr(self.embeddings, "reset_parameters")  # noqa: B009 - nn.Module hides it
+        reset(generator)
