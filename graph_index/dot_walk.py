@@ -53,7 +53,7 @@ class DotWalk:
         tables: ItemTables | None = None,
     ) -> None:
         tables = tables or tables_of([item_vectors])
-        self._links = _read_only(graph.neighbors), _read_only(graph.entry_points)
+        self._links, self._starts = _read_only(graph.neighbors), _read_only(graph.entry_points)
         # side by side: multiplied in one call, where gathering them would cost more than the walk
         self._entries = tables.rows(0, graph.entry_points.astype(np.int64))
         self._table = tables.arrays[0], tables.scales[0]
@@ -107,11 +107,32 @@ class DotWalk:
         marks, width = self._workspaces.own, min(beam, self._n_items)
         marks.begin(self._n_items)
         mask = _read_only(_EVERYTHING if allowed is None else allowed)
-        links = (*self._links, self._entries @ user)
-        found: tuple[NDArray[np.int64], int] = walk_by_dot(
-            links, self._table, user, width, marks.row(0, self._n_items), mask, budget
+        starts = self._best_entries(self._entries @ user, allowed, width)
+        n_left_out = len(self._entries) - len(starts[0])
+        items, n_walked = walk_by_dot(
+            (self._links, *starts),
+            self._table,
+            user,
+            width,
+            marks.row(0, self._n_items),
+            mask,
+            budget - n_left_out,
         )
-        return found
+        return items, n_walked + n_left_out
+
+    def _best_entries(
+        self, products: NDArray[np.float32], allowed: NDArray[np.bool_] | None, width: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the entries that a walk of this width can keep or expand, with their products.
+
+        Whatever is below the ``width`` best that may be kept is neither.
+        """
+        keepable = products if allowed is None else products[allowed[self._starts]]
+        if len(keepable) <= width:
+            return self._starts, products
+        least = np.partition(keepable, len(keepable) - width)[len(keepable) - width]
+        high = products >= least
+        return _read_only(self._starts[high]), products[high]
 
     def _scanned(
         self, user: NDArray[np.float32], rows: NDArray[np.int64], width: int
