@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from vizsla.contracts.features import FrameSplit
 from vizsla.datasets.base import Progress
 from vizsla.datasets.frames.storage import SPLITS, FrameDraft
 from vizsla.rng import numpy_generator
@@ -82,6 +83,6 @@ def by_position(
     return pl.Series("split", np.asarray(SPLITS)[np.searchsorted(ends, portion, side="right")])
 
 
-def parts(table: pl.DataFrame, split: pl.Series) -> list[tuple[str, pl.DataFrame]]:
+def parts(table: pl.DataFrame, split: pl.Series) -> list[tuple[FrameSplit, pl.DataFrame]]:
     """Divide a table into its splits."""
     return [(name, table.filter(split == name)) for name in SPLITS]

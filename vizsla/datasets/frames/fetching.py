@@ -18,6 +18,9 @@ FRAMES = Registry(
     {
         "ml-100k-ctr": "vizsla.datasets.frames.ml_100k:SOURCE",
         "ml-1m-ctr": "vizsla.datasets.frames.ml_1m:SOURCE",
+        "frappe": "vizsla.datasets.frames.frappe:SOURCE",
+        "criteo-sample": "vizsla.datasets.frames.samples:CRITEO",
+        "avazu-sample": "vizsla.datasets.frames.samples:AVAZU",
     },
 )
 
