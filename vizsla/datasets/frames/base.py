@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from vizsla.contracts.features import FrameSplit
 from vizsla.datasets.base import Progress
 from vizsla.datasets.frames.storage import SPLITS, FrameDraft
 from vizsla.rng import numpy_generator
@@ -45,7 +46,8 @@ class FrameSource:
         origin: Where the data comes from, for people.
         licence: What its owners allow.
         files: Files that a folder given with ``--from`` must hold, as in ``DatasetSource``.
-        draft: Makes the frame out of such a folder.
+        draft: Makes the frame out of such a folder and of options.
+        options: Their class.
         splits: How it can be divided; the first is the default.
         download: Puts the files into an empty folder; None where no open source exists.
     """
@@ -55,7 +57,8 @@ class FrameSource:
     origin: str
     licence: str
     files: tuple[str, ...]
-    draft: Callable[[Path, FrameOptions], FrameDraft]
+    draft: Callable[[Path, Any], FrameDraft]
+    options: type[BaseModel] = FrameOptions
     splits: tuple[SplitBy, ...] = ("random",)
     download: Callable[[Path, Progress], None] | None = None
 
@@ -82,6 +85,6 @@ def by_position(
     return pl.Series("split", np.asarray(SPLITS)[np.searchsorted(ends, portion, side="right")])
 
 
-def parts(table: pl.DataFrame, split: pl.Series) -> list[tuple[str, pl.DataFrame]]:
+def parts(table: pl.DataFrame, split: pl.Series) -> list[tuple[FrameSplit, pl.DataFrame]]:
     """Divide a table into its splits."""
     return [(name, table.filter(split == name)) for name in SPLITS]
