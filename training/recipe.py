@@ -215,6 +215,8 @@ def load_recipe(
         >>> load_recipe("matcher", ["unordered"], {"stage2.epochs": 3}).stage2.epochs
         3
     """
+    if recipe_kind(name) != "matcher":
+        raise ConfigError(f"recipe {name} trains a {recipe_kind(name)}, a matcher's is needed here")
     return validated_recipe(Recipe, recipe_table(name, kinds, assignments))
 
 

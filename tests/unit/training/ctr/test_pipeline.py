@@ -7,6 +7,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from training.cli.train import KINDS
@@ -78,8 +79,6 @@ def exported(folder):
     """An exported ranker, built as a server would."""
     found = read_ranker(folder)
     ranker = build_ranker(found.schema, found.manifest.model.name, found.manifest.model.config)
-    import torch
-
     ranker.load_state_dict({n: torch.from_numpy(w) for n, w in found.weights().items()})
     return found, ranker.eval()
 
@@ -171,8 +170,8 @@ def test_a_schema_of_other_values_is_refused(frame, tmp_path):
     path.write_text(RankingSchema.model_validate(schema).model_dump_json())
     with pytest.raises(IncompatibleArtifactError, match="other codes"):
         train_on_frame(request(frame, tmp_path, assignments={"schema_file": str(path)}))
+    again = request(frame, tmp_path, assignments={"schema_file": "nowhere.json"}, fresh=True)
     with pytest.raises(ConfigError, match="schema_file"):
-        again = request(frame, tmp_path, assignments={"schema_file": "nowhere.json"}, fresh=True)
         train_on_frame(again)
 
 
