@@ -33,7 +33,7 @@ def test_two_bins_by_hand():
 
 def test_a_perfect_model_is_within_its_interval_in_nearly_all_samples():
     """A 95 % interval holds at least 34 of 40 samples; without chance nothing is left on average."""
-    found = [reliability(*perfect(4_000, seed), n_resamples=200, seed=seed) for seed in range(40)]
+    found = [reliability(*perfect(2_000, seed), n_resamples=150, seed=seed) for seed in range(40)]
     inside = [one.ece_if_perfect.low <= one.ece <= one.ece_if_perfect.high for one in found]
     squares = np.array([one.squared_debiased for one in found])
 
