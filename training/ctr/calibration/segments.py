@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from training.ctr.auc import auc
 from training.ctr.calibration.reliability import check_predictions, reliability, wilson
 from vizsla.models.ranker.calibration import Scores
 
@@ -31,6 +32,7 @@ class Segment(BaseModel):
         predicted: Mean prediction.
         rate: Share of positives, with its 95 % Wilson interval ``low`` to ``high``.
         ratio: Predicted over true positives; None where there are no true ones.
+        auc: Within the segment; None with one label only.
         ece: Of 10 bins within the segment.
         ece_if_perfect: Its mean for a perfectly calibrated model on the same rows.
         z: ``(positives - predicted positives)`` over its standard deviation if all predictions
@@ -49,6 +51,7 @@ class Segment(BaseModel):
     low: float
     high: float
     ratio: float | None
+    auc: float | None
     ece: float
     ece_if_perfect: float
     z: float
@@ -132,6 +135,7 @@ def _segment(
         low=float(low[0]),
         high=float(high[0]),
         ratio=figures.ratio,
+        auc=auc(predicted, truth),
         ece=figures.ece,
         ece_if_perfect=figures.ece_if_perfect.mean,
         z=z,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.ctr.auc import auc
 from vizsla.cli_output import Progress
 from vizsla.contracts.importance import Effect
 from vizsla.errors import ContractError
@@ -15,7 +16,7 @@ from vizsla.fields import EncodedRows
 from vizsla.models.ranker.calibration import Scores, log_losses, to_logits
 from vizsla.rng import numpy_generator
 
-__all__ = ["Predict", "Shuffled", "auc", "shuffle_fields"]
+__all__ = ["Predict", "Shuffled", "shuffle_fields"]
 
 Predict = Callable[[EncodedRows], Scores]
 """Rows to ``(B,)`` probabilities."""
@@ -86,23 +87,6 @@ def shuffle_fields(
         if progress is not None:
             progress.advance()
     return Shuffled(len(rows), n_repeats, base.auc, base.log_loss, drops, losses)
-
-
-def auc(scores: Scores, labels: Scores) -> float | None:
-    """Return the share of pairs in the right order, ties half; None with one label only.
-
-    Example:
-        >>> auc(np.array([0.1, 0.5, 0.5]), np.array([0.0, 0.0, 1.0]))
-        0.75
-    """
-    from scipy.stats import rankdata
-
-    positive = np.asarray(labels, np.float64) > 0.5
-    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-    if not n_positive or not n_negative:
-        return None
-    ranks = rankdata(scores)[positive].sum() - n_positive * (n_positive + 1) / 2
-    return float(ranks / (n_positive * n_negative))
 
 
 @dataclass(frozen=True, slots=True)

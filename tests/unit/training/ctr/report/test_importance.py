@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from training.ctr.auc import auc
 from training.ctr.report import describe, shuffle_fields, write_importance
-from training.ctr.report.permutation import auc
 from vizsla.contracts.fields import FieldSpec
 from vizsla.contracts.importance import ImportanceReport
 from vizsla.contracts.ranking import RankerField, RankingSchema, SearchRecord
