@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
@@ -14,6 +15,7 @@ __all__ = [
     "LINE",
     "Dataset",
     "DatasetSource",
+    "FileSource",
     "OnBad",
     "Progress",
     "Tables",
@@ -57,6 +59,30 @@ class Dataset:
     interactions: pl.DataFrame
     items: pl.DataFrame
     users: pl.DataFrame | None
+
+
+class FileSource(Protocol):
+    """Something that is made out of files; see ``DatasetSource`` for the attributes."""
+
+    @property
+    def name(self) -> str:
+        """Name in its registry."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """Where the files come from."""
+        ...
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Their names."""
+        ...
+
+    @property
+    def download(self) -> Callable[[Path, Progress], None] | None:
+        """Puts them into an empty folder."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from vizsla.contracts.features import DatasetManifest
-from vizsla.datasets.base import DatasetSource, Progress, Tables, silent
+from vizsla.datasets.base import DatasetSource, FileSource, Progress, Tables, silent
 from vizsla.datasets.sources.synthetic import SyntheticOptions, generate
 from vizsla.datasets.storage import Draft, read_manifest, write
 from vizsla.datasets.text import locate
 from vizsla.errors import DataError, NotFoundError, UsageError
 from vizsla.registry import Registry
 
-__all__ = ["DATASETS", "data_home", "fetch", "resolve"]
+__all__ = ["DATASETS", "data_home", "fetch", "files_of", "resolve"]
 
 DATASETS = Registry(
     "dataset",
@@ -93,11 +94,8 @@ def _check_same(info: DatasetSource, directory: Path) -> None:
 
 
 def _tables(info: DatasetSource, source: Path | None, home: Path, progress: Progress) -> Tables:
-    if source is not None:
-        return _from_folder(info, source)
-    if info.files:
-        return _from_network(info, home, progress)
-    return info.parse(home)
+    with files_of(info, source, home, progress) as folder:
+        return _parsed(info, folder) if info.files else info.parse(folder)
 
 
 def manifest_of(info: DatasetSource) -> DatasetManifest:
@@ -118,13 +116,32 @@ def manifest_of(info: DatasetSource) -> DatasetManifest:
     )
 
 
-def _from_folder(info: DatasetSource, folder: Path) -> Tables:
+@contextmanager
+def files_of(
+    info: FileSource, source: Path | None, home: Path, progress: Progress
+) -> Iterator[Path]:
+    """Yield a folder with a source's files; a download is gone afterwards.
+
+    Raises:
+        NotFoundError: ``source`` lacks a file; the message lists them.
+        DataError: There is no open download, or it failed.
+    """
+    if source is not None:
+        _check_folder(info, source)
+        yield source
+    elif info.files:
+        with _downloaded(info, home, progress) as folder:
+            yield folder
+    else:
+        yield home
+
+
+def _check_folder(info: FileSource, folder: Path) -> None:
     missing = [names for names in info.files if not _is_there(folder, names)]
     if missing:
         raise NotFoundError(
             f"{folder} lacks {_listed(missing)}: {info.name} needs {_listed(info.files)}"
         )
-    return _parsed(info, folder)
 
 
 def _is_there(folder: Path, names: str) -> bool:
@@ -135,7 +152,8 @@ def _listed(files: Sequence[str]) -> str:
     return ", ".join(names.replace("|", " or ") for names in files)
 
 
-def _from_network(info: DatasetSource, home: Path, progress: Progress) -> Tables:
+@contextmanager
+def _downloaded(info: FileSource, home: Path, progress: Progress) -> Iterator[Path]:
     if info.download is None:
         raise DataError(
             f"{info.name} has no open download: get {_listed(info.files)} ({info.origin}), "
@@ -144,7 +162,7 @@ def _from_network(info: DatasetSource, home: Path, progress: Progress) -> Tables
     data_home(home).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=data_home(home), prefix=".download-") as folder:
         info.download(Path(folder), progress)
-        return _parsed(info, Path(folder))
+        yield Path(folder)
 
 
 def _parsed(info: DatasetSource, folder: Path) -> Tables:

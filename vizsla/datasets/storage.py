@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from vizsla.datasets.hashing import content_hash
 from vizsla.errors import CorruptArtifactError, IncompatibleArtifactError, NotFoundError
 from vizsla.files import atomic_directory
 
-__all__ = ["FORMAT_VERSION", "Draft", "read", "read_manifest", "write"]
+__all__ = ["FORMAT_VERSION", "Draft", "published", "read", "read_manifest", "write"]
 
 FORMAT_VERSION = 1
 
@@ -48,22 +49,34 @@ def write(directory: Path, draft: Draft, *, replace: bool = False) -> DatasetMan
         replace: Put the new directory in the place of an existing one.
     """
     manifest = _completed(draft)
+    with published(directory, replace=replace) as temporary:
+        _write_tables(temporary, draft)
+        texts = {**draft.texts, "dataset.json": manifest.model_dump_json(indent=2) + "\n"}
+        for name, text in texts.items():
+            (temporary / name).write_text(text, encoding="utf-8")
+    return manifest
+
+
+@contextmanager
+def published(directory: Path, *, replace: bool) -> Iterator[Path]:
+    """Yield a temporary directory that becomes ``directory`` on success.
+
+    Args:
+        directory: Left as it is when it exists, unless ``replace``.
+        replace: Put the new one in its place; the old one stays when anything fails.
+    """
     old = directory.with_name(f".{directory.name}.replaced")
-    if replace and directory.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        directory.rename(old)
     try:
         with atomic_directory(directory) as temporary:
-            _write_tables(temporary, draft)
-            texts = {**draft.texts, "dataset.json": manifest.model_dump_json(indent=2) + "\n"}
-            for name, text in texts.items():
-                (temporary / name).write_text(text, encoding="utf-8")
+            yield temporary
+            if replace and directory.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                directory.rename(old)
     except BaseException:
         if replace and old.exists() and not directory.exists():
             old.rename(directory)
         raise
     shutil.rmtree(old, ignore_errors=True)
-    return manifest
 
 
 def _completed(draft: Draft) -> DatasetManifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vizsla.fields.encoders import FieldEncoders
 from vizsla.fields.rows import EncodedRows, Ragged
 
-__all__ = ["EncodedRows", "Ragged"]
+__all__ = ["EncodedRows", "FieldEncoders", "Ragged"]

@@ -1,0 +1,18 @@
+"""Training frames: labelled rows with every field in place, named ones and the customer's own."""
+
+from vizsla.datasets.frames.base import FrameOptions, FrameSource
+from vizsla.datasets.frames.fetching import FRAMES, fetch_frame
+from vizsla.datasets.frames.reading import Frame, read_frame, resolve_frame
+from vizsla.datasets.frames.storage import FrameDraft, write_frame
+
+__all__ = [
+    "FRAMES",
+    "Frame",
+    "FrameDraft",
+    "FrameOptions",
+    "FrameSource",
+    "fetch_frame",
+    "read_frame",
+    "resolve_frame",
+    "write_frame",
+]
