@@ -7,10 +7,11 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from vizsla.datasets.base import Progress, silent
-from vizsla.datasets.fetching import data_home, files_of
+from vizsla.datasets.fetching import DATASETS, data_home, files_of
 from vizsla.datasets.frames.base import FrameOptions, FrameSource
 from vizsla.datasets.frames.reading import read_frame
-from vizsla.datasets.frames.storage import FrameDraft, write_frame
+from vizsla.datasets.frames.storage import MANIFEST, FrameDraft, write_frame
+from vizsla.datasets.importing import check_name
 from vizsla.errors import UsageError
 from vizsla.registry import Registry
 
@@ -61,7 +62,7 @@ def fetch_frame(
     info: FrameSource = FRAMES.load(name)
     chosen = options or info.options()
     _check_options(info, chosen, source)
-    directory = data_home(home) / (out or name)
+    directory = _directory(name, out, home, force=force)
     if directory.exists() and not force and options is None:
         return directory
     with files_of(info, source, home, progress) as folder:
@@ -70,6 +71,16 @@ def fetch_frame(
             _check_same(directory, draft)
             return directory
         write_frame(directory, draft, replace=force, progress=progress)
+    return directory
+
+
+def _directory(name: str, out: str | None, home: Path, *, force: bool) -> Path:
+    if out is not None:
+        # a frame of that name is compared with the options, so it may be there
+        check_name(out, home, force=True, taken={*DATASETS, *FRAMES} - {name})
+    directory = data_home(home) / (out or name)
+    if directory.exists() and not force and not (directory / MANIFEST).is_file():
+        raise UsageError(f"{directory} is there, but is no training frame: choose another --out")
     return directory
 
 
