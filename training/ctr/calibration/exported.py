@@ -18,7 +18,7 @@ from vizsla.contracts.features import FrameSplit
 from vizsla.datasets.frames import Frame
 from vizsla.errors import CorruptArtifactError, UsageError
 from vizsla.fields import EncodedRows
-from vizsla.models.ranker import RANKERS, Ranker, to_inputs
+from vizsla.models.ranker import Ranker, build_ranker, to_inputs
 from vizsla.models.ranker.calibration import Calibration
 
 __all__ = ["evaluate_ranker", "item_column", "open_model", "ranker_folder", "raw_logits"]
@@ -82,9 +82,8 @@ def open_model(exported: ExportedRanker) -> Ranker:
     Raises:
         CorruptArtifactError: The weights are not those of the model.
     """
-    kind = RANKERS.load(exported.manifest.model.name)
-    config = kind.config_class.model_validate(exported.manifest.model.config)
-    ranker = Ranker(exported.schema, kind(exported.schema, config))
+    model = exported.manifest.model
+    ranker = build_ranker(exported.schema, model.name, model.config)
     tensors = {name: torch.from_numpy(value) for name, value in exported.weights().items()}
     try:
         ranker.load_state_dict(tensors)

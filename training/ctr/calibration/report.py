@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from training.ctr.auc import auc
+from training.ctr.auc import defined_auc
 from training.ctr.calibration.picture import plot_reliability
 from training.ctr.calibration.reliability import Reliability, check_predictions, reliability
 from training.ctr.calibration.segments import (
@@ -119,7 +119,7 @@ def judge(rows: HeldOut, calibration: Calibration, *, seed: int = 0) -> Calibrat
         split=rows.split,
         curve=calibration.curve.type,
         negative_ratio=calibration.negative_ratio,
-        auc=auc(after, rows.labels),
+        auc=defined_auc(rows.labels, after),
         log_loss_raw=float(log_losses(rows.logits, rows.labels).mean()),
         log_loss=float(log_losses(after, rows.labels).mean()),
         raw=reliability(sigmoid(rows.logits), rows.labels, seed=seed),

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from training.ctr.calibration.segments import COLD_BELOW
+from training.ctr.metrics import COLD_IMPRESSIONS
 from vizsla.models.ranker.calibration import Floats, Scores
 
 __all__ = ["Spread", "judge_spread"]
 
-_EDGES = (1, COLD_BELOW, 100, 1000)
+_EDGES = (1, COLD_IMPRESSIONS, 100, 1000)
 _NAMES = ("0", "1 to 9", "10 to 99", "100 to 999", "1000 and more")
 
 
