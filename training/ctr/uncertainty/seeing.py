@@ -18,22 +18,19 @@ _BATCH_ROWS = 8_192
 
 
 def last_layer(ranker: Ranker) -> nn.Linear:
-    """Return the layer that makes the logit: the backbone's last linear one with one output.
+    """Return the last layer of the backbone's perceptron, which makes the logit or most of it.
 
     Raises:
         UsageError: The backbone has none, as a logistic regression has not.
     """
-    found = [
-        layer
-        for layer in ranker.backbone.modules()
-        if isinstance(layer, nn.Linear) and layer.out_features == 1
-    ]
-    if not found:
+    layers = getattr(ranker.backbone, "layers", None)
+    last = layers[-1] if isinstance(layers, nn.Sequential) and len(layers) else None
+    if not isinstance(last, nn.Linear) or last.out_features != 1:
         raise UsageError(
             f"model {type(ranker.backbone).__name__} has no last layer to be unsure of; "
             "use one with a perceptron, such as dnn or deepfm"
         )
-    return found[-1]
+    return last
 
 
 def last_weights(ranker: Ranker) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from vizsla.contracts.fields import FieldSpec
 from vizsla.contracts.ranking import RankerField, RankingSchema
 from vizsla.errors import UsageError
 from vizsla.fields import EncodedRows
-from vizsla.models.ranker import Backbone, Ranker
+from vizsla.models.ranker import Ranker, build_ranker
 from vizsla.models.ranker.dnn import Dnn, DnnConfig
 from vizsla.rng import torch_generator
 
@@ -37,13 +37,16 @@ def test_logits_are_the_last_layer_of_what_it_read():
     assert not last_layer(ranker)._forward_pre_hooks
 
 
-def test_a_model_without_a_last_layer_is_refused():
-    class Plain(Backbone):
-        def __init__(self, schema, config):
-            super().__init__(schema, config)
+@pytest.mark.parametrize("name", ["dcnv2", "deepfm", "dnn", "wide_deep"])
+def test_every_model_with_a_perceptron_has_its_head_found(name):
+    """Whatever else a model has with one output."""
+    ranker = build_ranker(SCHEMA, name, {"hidden": (8, 4)})
 
-        def forward(self, embedded):
-            return embedded.linear
+    assert last_weights(ranker).shape == (5,)
+    assert last_layer(ranker) is ranker.backbone.layers[-1]
 
+
+@pytest.mark.parametrize("name", ["lr", "fm"])
+def test_a_model_without_a_last_layer_is_refused(name):
     with pytest.raises(UsageError, match="no last layer"):
-        see(Ranker(SCHEMA, Plain(SCHEMA, DnnConfig())), rows(), "item")
+        see(build_ranker(SCHEMA, name, {}), rows(), "item")
