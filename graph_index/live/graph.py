@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from graph_index.graph import Graph
 from graph_index.live.candidates import near_items
+from graph_index.live.check import LiveState
 from graph_index.live.entries import EntrySet
 from graph_index.live.healing import Healed, Healing
 from graph_index.live.linking import Linker
@@ -115,6 +116,13 @@ class LiveGraph:
     def snapshot(self) -> GraphSnapshot:
         """Return what was last published."""
         return self._snapshot
+
+    def state(self) -> LiveState:
+        """Return what was last published with what is known of its places, to be checked."""
+        last = self._snapshot
+        passed = np.zeros(last.graph.n_items, np.bool_)
+        passed[self._gone] = True
+        return LiveState(last.graph, last.item_vectors, self.present, passed)
 
     def publish(self) -> GraphSnapshot:
         """Show all changes since the last time to readers that ask from now on."""

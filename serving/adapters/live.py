@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from graph_index.attributes import AttributeStore, OverlaidAttributes
+from graph_index.check import problems
+from graph_index.live.check import live_problems
 from graph_index.live.healing import Healed, Healing
 from graph_index.live.items import LiveItems
 from graph_index.live.states import Applied
@@ -26,6 +28,7 @@ from vizsla.errors import (
     IncompatibleArtifactError,
     LogMovedError,
     LogUnavailableError,
+    NotFoundError,
 )
 from vizsla.telemetry.metrics import Metrics
 
@@ -132,6 +135,22 @@ class LiveEngine:
                 self._catch_up(items)
                 return outcomes
         raise LogUnavailableError("other processes write to the item log all the time; retry")
+
+    def problems(self) -> list[str]:
+        """Check the graph that searches walk now; empty when it is sound.
+
+        A pass over the whole graph, beside searches and changes.
+
+        Raises:
+            NotFoundError: The bundle is searched without a graph in this process.
+        """
+        with self._lock:
+            state = None if self._items is None else self._items.live.state()
+        if state is not None:
+            return live_problems(state)
+        if not isinstance(self._engine.retriever, GraphRetriever):
+            raise NotFoundError("this bundle is searched without a graph in this process")
+        return problems(self._engine.retriever.graph)
 
     def close(self) -> None:
         """Let go of the log."""

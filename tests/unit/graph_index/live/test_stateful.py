@@ -8,6 +8,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from graph_index.build import BuildSettings, build_graph
+from graph_index.live.check import live_problems
 from graph_index.live.graph import LiveGraph
 from graph_index.reach import Reach
 from graph_index.retriever import GraphRetriever
@@ -106,6 +107,7 @@ class LiveGraphMachine(RuleBasedStateMachine):
         for row, own in zip(graph.neighbors, range(graph.n_items), strict=True):
             others = row[row != own]
             assert len(set(others.tolist())) == len(others)
+        assert live_problems(self.live.state()) == []
 
     @invariant()
     def searches_see_exactly_the_live_items(self):
