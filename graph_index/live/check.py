@@ -53,7 +53,7 @@ def live_problems(state: LiveState) -> list[str]:
     lost = unreached[state.present[unreached]]
     dead_ends, repeated = _wrong_rows(graph, held)
     entries = graph.entry_points
-    found = {
+    found: dict[str, NDArray[np.integer]] = {
         f"of {int(state.present.sum())} items cannot be reached from the entry points": lost,
         "rows lead to a place that holds no item": dead_ends,
         "rows name a neighbour twice": repeated,
