@@ -34,6 +34,7 @@ class LiveGraphMachine(RuleBasedStateMachine):
         self.items = dict(enumerate(vectors))
         self.paused = set()
         self.held = []
+        self.found = ()
 
     def draw(self, count):
         """Vectors, with many equal ones where the machine is of that kind."""
@@ -69,8 +70,17 @@ class LiveGraphMachine(RuleBasedStateMachine):
         self.live.heal(at_most)
 
     @rule()
-    def refresh_entries(self):
-        self.live.refresh_entries()
+    def look_for_entries(self):
+        """As in a server, what is found is taken over after further changes only."""
+        growth = self.live.entry_growth()
+        if growth is not None:
+            self.found = growth.run()
+
+    @precondition(lambda self: len(getattr(self, "found", ())))
+    @rule()
+    def add_entries(self):
+        self.live.add_entries(self.found)
+        self.found = ()
 
     @precondition(lambda self: len(self.held) < 4)
     @rule()
