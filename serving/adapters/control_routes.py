@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, NoReturn
 
+import numpy as np
 from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.requests import Request
@@ -151,7 +152,7 @@ def _items(router: APIRouter, served: Served) -> None:
         return ItemResponse(
             item_id=item_id,
             active=catalogue.is_active(num),
-            n_interactions=int(catalogue.n_interactions[num]),
+            n_interactions=int(catalogue.n_interactions(np.array([num]))[0]),
             attributes=catalogue.attributes(num),
         )
 
