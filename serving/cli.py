@@ -100,11 +100,12 @@ def churn(
     if users_file is None:
         raise NotFoundError(f"{run}: no users.parquet; give a directory of `vizsla train`")
     histories = sample_histories(users_file, queries, seed)
+    scorer = deep_scorer_loader(load_settings().serving.scorer_threads)(opened)
     n_steps = churn_steps(opened.manifest.n_items, len(histories))
     with progress("changing the catalogue", total=n_steps, unit="steps") as bar:
         rows = churn_rows(
             opened.item_vectors(),
-            deep_scorer_loader(load_settings().serving.scorer_threads)(opened),
+            scorer,
             [Query(opened.vocabulary.nums(history)) for history in histories],
             share=share,
             k=k,
