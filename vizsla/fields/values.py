@@ -144,7 +144,7 @@ def texts(values: Sequence[Any]) -> Texts:
     Raises:
         TypeError: One is neither text nor a number.
     """
-    return Texts.of([plain_text(value) for value in values])
+    return Texts.of([v if type(v) is str else plain_text(v) for v in values])
 
 
 def number_column(column: pl.Series) -> NDArray[np.float64]:
