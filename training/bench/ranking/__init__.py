@@ -1,0 +1,1 @@
+"""``vizsla bench ranking``."""
