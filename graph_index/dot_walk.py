@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from vizsla.contracts.tables import ItemTables, tables_of
 
 __all__ = ["DotWalk"]
 
-_BEAM_RATIO = 2
-"""Width of the walk, relative to the seeds wanted."""
+_BEAM_RATIO = 1.5
+"""Least width of the walk, relative to the seeds wanted: on a million items it finds 99.9 % of a scan's."""
 
 _WALK_COST = 24
 """Time of a walk whose items are all allowed, in products of a scan, relative to its width.
@@ -52,11 +53,13 @@ class DotWalk:
         tables: ItemTables | None = None,
     ) -> None:
         tables = tables or tables_of([item_vectors])
-        self._links = _read_only(graph.neighbors), _read_only(graph.entry_points)
+        self._links, self._starts = _read_only(graph.neighbors), _read_only(graph.entry_points)
+        # side by side: multiplied in one call, where gathering them would cost more than the walk
+        self._entries = tables.rows(0, graph.entry_points.astype(np.int64))
         self._table = tables.arrays[0], tables.scales[0]
         self._n_items = graph.n_items
         self._workspaces = workspaces
-        self.n_bytes = 0
+        self.n_bytes = int(self._entries.nbytes)
 
     def best(
         self, scoring: Scoring, width: int, returnable: Returnable, effort: int
@@ -70,16 +73,17 @@ class DotWalk:
             for query, user in enumerate(users):
                 if scoring.overdue:
                     break
-                found[query], n_dots = self._of_query(user, query, width, returnable)
+                beam = max(effort, math.ceil(_BEAM_RATIO * width))
+                found[query], n_dots = self._of_query(user, query, (width, beam), returnable)
                 total += n_dots
         scoring.n_proxy_scored = total // len(users)
         return found
 
     def _of_query(
-        self, user: NDArray[np.float32], query: int, width: int, returnable: Returnable
+        self, user: NDArray[np.float32], query: int, widths: tuple[int, int], returnable: Returnable
     ) -> tuple[NDArray[np.int64], int]:
         allowed, excluded = returnable.open_mask(query), returnable.excluded[query]
-        beam = _BEAM_RATIO * width + len(excluded)
+        width, beam = widths[0], widths[1] + len(excluded)
         n_allowed = self._n_items if allowed is None else int(returnable.counts[query])
         filtered, n_walked = bool(returnable.filtered[query]), 0
         # of the items walked over, one in N / n_allowed may be kept
@@ -103,10 +107,32 @@ class DotWalk:
         marks, width = self._workspaces.own, min(beam, self._n_items)
         marks.begin(self._n_items)
         mask = _read_only(_EVERYTHING if allowed is None else allowed)
-        found: tuple[NDArray[np.int64], int] = walk_by_dot(
-            self._links, self._table, user, width, marks.row(0, self._n_items), mask, budget
+        starts = self._best_entries(self._entries @ user, allowed, width)
+        n_left_out = len(self._entries) - len(starts[0])
+        items, n_walked = walk_by_dot(
+            (self._links, *starts),
+            self._table,
+            user,
+            width,
+            marks.row(0, self._n_items),
+            mask,
+            budget - n_left_out,
         )
-        return found
+        return items, n_walked + n_left_out
+
+    def _best_entries(
+        self, products: NDArray[np.float32], allowed: NDArray[np.bool_] | None, width: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the entries that a walk of this width can keep or expand, with their products.
+
+        Whatever is below the ``width`` best that may be kept is neither.
+        """
+        keepable = products if allowed is None else products[allowed[self._starts]]
+        if len(keepable) <= width:
+            return self._starts, products
+        least = np.partition(keepable, len(keepable) - width)[len(keepable) - width]
+        high = products >= least
+        return _read_only(self._starts[high]), products[high]
 
     def _scanned(
         self, user: NDArray[np.float32], rows: NDArray[np.int64], width: int

@@ -160,7 +160,7 @@ def walk_by_dot(
     graph: Any, table: Any, proxy: Any, width: int, marks: Any, allowed: Any, budget: int
 ) -> Any:
     """Best-first search with two heaps: the best so far, and those to expand."""
-    (neighbors, entries), (vectors, scales), (stamps, stamp) = graph, table, marks
+    (neighbors, entries, products), (vectors, scales), (stamps, stamp) = graph, table, marks
     kept = (np.empty(width, np.float32), np.empty(width, np.int64))
     room, everything = len(entries) + 4 * width, len(allowed) == 0
     waiting = (np.empty(room, np.float32), np.empty(room, np.int64))
@@ -168,8 +168,7 @@ def walk_by_dot(
     for place in range(len(entries)):
         item = np.int64(entries[place])
         stamps[item] = stamp
-        score = _dot(vectors, scales, item, proxy)
-        sizes = _offer(kept, waiting, sizes, item, score, everything or allowed[item])
+        sizes = _offer(kept, waiting, sizes, item, products[place], everything or allowed[item])
     while sizes[1] and n_scored <= budget:
         n, left = sizes[0], sizes[1] - 1
         if n == width and -waiting[0][0] < kept[0][0]:

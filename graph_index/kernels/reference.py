@@ -52,7 +52,7 @@ def keep_best(
 
 
 def walk_by_dot(
-    graph: tuple[NDArray[np.int32], NDArray[np.int32]],
+    graph: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]],
     table: tuple[NDArray[np.float32], NDArray[np.float32]],
     proxy: NDArray[np.float32],
     width: int,
@@ -63,7 +63,7 @@ def walk_by_dot(
     """Find the items with the largest dot products by best-first search over a graph.
 
     Args:
-        graph: ``(N, M)`` neighbours and ``(E,)`` entries.
+        graph: ``(N, M)`` neighbours, ``(E,)`` distinct entries, and their ``(E,)`` dot products.
         table: ``(N, D)`` item vectors (or bfloat16 bits, or int8), and the scales of int8.
         proxy: ``(D,)`` float32.
         width: Items kept; the search ends when no item left to expand is better than all of them.
@@ -74,13 +74,14 @@ def walk_by_dot(
     Returns:
         At most ``width`` items, best first, and how many dot products that took.
     """
-    (neighbors, entries), (vectors, _), (stamps, stamp) = graph, table, marks
+    (neighbors, entries, products), (vectors, _), (stamps, stamp) = graph, table, marks
     kept: list[tuple[float, int]] = []  # a heap, the smallest score on top
     waiting: list[tuple[float, int]] = []  # a heap of negative scores
     n_scored, fresh = 0, claim(stamps, np.asarray(entries, np.int64), stamp)
+    scores = products
     while True:
         n_scored += len(fresh)
-        for score, item in zip((vectors[fresh] @ proxy).tolist(), fresh.tolist(), strict=True):
+        for score, item in zip(scores.tolist(), fresh.tolist(), strict=True):
             if len(kept) == width and score <= kept[0][0]:
                 continue
             heappush(waiting, (-score, item))
@@ -92,6 +93,7 @@ def walk_by_dot(
         if not waiting or n_scored > budget or best_below:
             return np.array([item for _, item in sorted(kept, reverse=True)], np.int64), n_scored
         fresh = claim(stamps, neighbors[heappop(waiting)[1]].astype(np.int64), stamp)
+        scores = vectors[fresh] @ proxy
 
 
 def dots_of_rows(

@@ -13,6 +13,7 @@ from graph_index.build import build_graph
 from graph_index.candidates import FloatScan
 from graph_index.dot_walk import DotWalk
 from graph_index.graph import Graph
+from graph_index.kernels import reference
 from graph_index.retriever import GraphRetriever
 from graph_index.returnable import Returnable
 from graph_index.scoring import Scoring
@@ -21,6 +22,7 @@ from graph_index.workspace import ThreadWorkspaces
 from vizsla.clock import FakeClock
 from vizsla.contracts.index import Mode, Query, SearchOptions
 from vizsla.contracts.tables import tables_of
+from vizsla.rng import numpy_generator
 from vizsla.testing.scorers import DotScorer
 from vizsla.testing.search_scorers import CountingScorer, clustered_vectors
 
@@ -45,6 +47,23 @@ def scoring(scorer=SCORER, n_queries=2):
 
 def opened(graph=GRAPH, tables=None):
     return DotWalk(graph, VECTORS, ThreadWorkspaces(), tables)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.01])
+def test_leaving_out_low_entries_changes_nothing(share):
+    """Items and work are those of the reference, which starts from every entry."""
+    allowed = None if share == 1 else numpy_generator(0, "allowed").random(N) < share
+    walk = opened(GRAPH)
+    for proxy in VECTORS[:20]:
+        items, n_dots = walk._walked(proxy, 30, allowed, N)
+        entries = GRAPH.entry_points
+        links = (GRAPH.neighbors, entries, VECTORS[entries] @ proxy)
+        mask = np.empty(0, np.bool_) if allowed is None else allowed
+        table, marks = (VECTORS, np.empty(0, np.float32)), (np.zeros(N, np.int32), 1)
+        same, n_same = reference.walk_by_dot(links, table, proxy, 30, marks, mask, N)
+
+        np.testing.assert_array_equal(np.sort(items), np.sort(same))
+        assert n_dots == pytest.approx(n_same, rel=0.2)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])

@@ -53,9 +53,10 @@ def test_walk_by_dot(dtype, share):
     vectors = numbers(0, 2000, 16)
     graph = build_graph(vectors, BuildSettings(max_degree=16))
     tables = tables_of([vectors], dtype)
-    links, table = (graph.neighbors, graph.entry_points), (tables.arrays[0], tables.scales[0])
+    table = (tables.arrays[0], tables.scales[0])
     plain = (tables.rows(0, slice(None)), np.empty(0, np.float32))
     for proxy in numbers(1, 5, 16):
+        links = (graph.neighbors, graph.entry_points, plain[0][graph.entry_points] @ proxy)
         marks = [np.zeros(2000, np.int32) for _ in range(2)]
         items, n_dots = compiled.walk_by_dot(links, table, proxy, 200, (marks[0], 1), mask, 2000)
         same, n_same = reference.walk_by_dot(links, plain, proxy, 200, (marks[1], 1), mask, 2000)
@@ -71,7 +72,9 @@ def test_walk_by_dot_gives_up_at_its_budget():
     """Both at the same product; without room for the beam no walk ends by itself."""
     vectors = numbers(0, 2000, 16)
     graph = build_graph(vectors, BuildSettings(max_degree=16))
-    links, table = (graph.neighbors, graph.entry_points), (vectors, np.empty(0, np.float32))
+    products = vectors[graph.entry_points] @ vectors[0]
+    links = (graph.neighbors, graph.entry_points, products)
+    table = (vectors, np.empty(0, np.float32))
     nothing = np.zeros(2000, np.bool_)
     for budget in (300, 700):
         marks = [np.zeros(2000, np.int32) for _ in range(2)]

@@ -2,8 +2,10 @@
 
 from vizsla.datasets.frames.base import FrameOptions, FrameSource
 from vizsla.datasets.frames.fetching import FRAMES, fetch_frame
+from vizsla.datasets.frames.noise import with_noise
 from vizsla.datasets.frames.reading import Frame, read_frame, resolve_frame
 from vizsla.datasets.frames.storage import FrameDraft, write_frame
+from vizsla.datasets.frames.synthetic import SyntheticCtrOptions
 
 __all__ = [
     "FRAMES",
@@ -11,8 +13,10 @@ __all__ = [
     "FrameDraft",
     "FrameOptions",
     "FrameSource",
+    "SyntheticCtrOptions",
     "fetch_frame",
     "read_frame",
     "resolve_frame",
+    "with_noise",
     "write_frame",
 ]

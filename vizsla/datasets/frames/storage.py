@@ -39,7 +39,7 @@ class FrameDraft:
         manifest: Its counts and content hash are filled in by ``write_frame``.
         rows: Read once; the same columns in every portion.
         n_rows: In all, where that is known, for the progress.
-        texts: Further small files, name to content.
+        texts: Further small files, name to content; read after the rows.
     """
 
     manifest: TrainingFrame
