@@ -30,6 +30,7 @@ SURFACE = {
         "FIRST_KNOWN MISSING UNKNOWN BucketEncoding Encoding FieldKind FieldOwner FieldSpec "
         "HashEncoding LogEncoding VocabularyEncoding check_fields"
     ),
+    "vizsla.contracts.importance": "Effect FieldImportance ImportanceReport",
     "vizsla.contracts.ranking": "RankerField RankingSchema SearchRecord",
     "vizsla.contracts.index": (
         "ComponentScorer GradientScorer IndexManifest MissingShard Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "

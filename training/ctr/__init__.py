@@ -1,0 +1,1 @@
+"""Training of CTR rankers, and what is measured on them."""
