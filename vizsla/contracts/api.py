@@ -26,6 +26,7 @@ __all__ = [
     "MAX_VECTOR",
     "BundleInfo",
     "ColdStart",
+    "Context",
     "Degradation",
     "Health",
     "ItemChanged",
@@ -42,6 +43,7 @@ __all__ = [
     "Readiness",
     "RecommendRequest",
     "RecommendResponse",
+    "RecommendedItem",
     "RetrieveQuery",
     "RetrieveRequest",
     "RetrieveResponse",
@@ -80,6 +82,14 @@ Features = Annotated[
     Field(
         max_length=MAX_FEATURES,
         description="Side features of the user, column name to value; they win over stored ones.",
+    ),
+]
+FieldValue = str | int | float | bool | list[FeatureValue] | None
+Context = Annotated[
+    dict[FeatureName, FieldValue],
+    Field(
+        max_length=MAX_FEATURES,
+        description="What the ranker may know of the moment; means nothing without a ranker.",
     ),
 ]
 K = Annotated[
@@ -206,6 +216,7 @@ class RecommendRequest(_Who):
     exclude_seen: bool = Field(
         default=True, description="Leave out the items of the user's history."
     )
+    context: Context = Field(default_factory=dict)
     tmax: Tmax | None = None
 
     @model_validator(mode="after")
@@ -237,6 +248,12 @@ class ScoredItem(_Answer):
     rank: int = Field(description="1 is best.")
 
 
+class RecommendedItem(ScoredItem):
+    """One item of a slate; with a ranker, its score is the probability of a click."""
+
+    pctr: float | None = Field(default=None, description="Probability of a click.")
+
+
 class QueryWork(_Answer):
     """What one query cost."""
 
@@ -261,7 +278,14 @@ class ColdStart(_Answer):
 class Notice(_Answer):
     """Something the caller should know though the request was answered."""
 
-    code: Literal["unknown_items", "unknown_features", "not_publishable", "too_few_items"]
+    code: Literal[
+        "unknown_items",
+        "unknown_features",
+        "unknown_fields",
+        "dropped_fields",
+        "not_publishable",
+        "too_few_items",
+    ]
     detail: str
     names: list[str] = Field(default_factory=list, description="The items or features meant.")
 
@@ -309,7 +333,7 @@ class RecommendResponse(_Answer):
 
     request_id: str
     bundle: BundleInfo
-    items: list[ScoredItem]
+    items: list[RecommendedItem]
     work: QueryWork
     ranked_by: Literal["ranker", "retrieval"] = Field(
         description="`retrieval`: the bundle has no ranker, or it was late; the order is the matcher's."

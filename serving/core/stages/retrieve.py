@@ -50,7 +50,7 @@ class Retrieve:
             return []
         options = replace(
             self._engine.search,
-            k=job.k,
+            k=job.n_wanted,
             mode=job.mode,
             deadline_s=job.deadline_s,
             excluded=tuple(visitor.excluded for visitor in visitors),
@@ -69,7 +69,7 @@ class Retrieve:
         nums = catalogue.by_popularity
         if visitor.allowed is not None:
             nums = nums[visitor.allowed[nums]]
-        nums = nums[: job.k + len(visitor.excluded)]
+        nums = nums[: job.n_wanted + len(visitor.excluded)]
         return Found(nums, catalogue.n_interactions[nums].astype(np.float32))
 
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vizsla.contracts.ranking import RankerField, RankingSchema
-from vizsla.contracts.tables import STORED, ItemTables, TableDtype, narrowed
+from vizsla.contracts.tables import STORED, ItemTables
 from vizsla.errors import IncompatibleArtifactError
 from vizsla.fields import EncodedRows, Ragged
 from vizsla.models.ranker.embeddings import places_of
 
-__all__ = ["Found", "PackedTables", "narrow_weights"]
+__all__ = ["Found", "PackedTables"]
 
 Floats = NDArray[np.float32]
 
@@ -54,7 +54,7 @@ class PackedTables:
 
     Args:
         schema: What is kept, and how wide.
-        weights: The ranker's tensors by name, ``narrow_weights`` or not.
+        weights: The ranker's tensors by name, tables stored narrow or not.
 
     Raises:
         IncompatibleArtifactError: A table is missing or has another shape than the schema says.
@@ -119,22 +119,6 @@ class PackedTables:
             raise IncompatibleArtifactError(
                 f"the ranker has {len(self._first)} first-order weights, its schema says {n_codes}"
             )
-
-
-def narrow_weights(weights: Mapping[str, NDArray[Any]], dtype: TableDtype) -> dict[str, Any]:
-    """Return a ranker's tensors with the embedding tables stored as another type.
-
-    int8 brings a tensor ``...scale`` beside each table; what is no table stays as it is.
-    """
-    stored: dict[str, Any] = {}
-    for name, array in weights.items():
-        if not name.startswith(_TABLES):
-            stored[name] = array
-            continue
-        stored[name], scale = narrowed(np.asarray(array, np.float32), dtype)
-        if len(scale):
-            stored[name.removesuffix("weight") + "scale"] = scale
-    return stored
 
 
 def _table(weights: Mapping[str, NDArray[Any]], width: int) -> ItemTables:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from vizsla.bundles.attach import narrow_weights
 from vizsla.contracts.fields import FieldSpec
 from vizsla.contracts.ranking import RankerField, RankingSchema
 from vizsla.errors import IncompatibleArtifactError
 from vizsla.fields import EncodedRows, Ragged
 from vizsla.models.ranker import RANKERS, Ranker, to_inputs
-from vizsla.models.ranker.packed import narrow_weights
 from vizsla.models.ranker.runtime import RankerRuntime
 
 N_ITEMS = 30
