@@ -90,6 +90,11 @@ class ItemStore:
         return len(self._rest)
 
     @property
+    def dtype(self) -> TableDtype:
+        """How the table is stored."""
+        return self._columns.dtype
+
+    @property
     def n_bytes(self) -> int:
         """Bytes of the table."""
         return self._columns.n_bytes + self._rest.nbytes
