@@ -1,1 +1,1 @@
-"""Training of CTR rankers, and what is measured on them."""
+"""Training of CTR models on encoded rows, and what is measured on them."""

@@ -115,15 +115,15 @@ def serving_rows(
         answers[name, "plain, records", "float32"] = _plain(ranker, requests, as_table=False)
         answers[name, "plain, table", "float32"] = _plain(ranker, requests, as_table=True)
         for dtype in DTYPES:
-            key = (name, "served", dtype)
+            key: tuple[str, str, str] = (name, "served", dtype)
             stores[key] = _Served.of(ranker, requests, dtype)
             answers[key] = stores[key].answer
     times, found = _in_turn(answers, len(requests.users))
     plain_ms = min(float(np.median(times["full", way, "float32"])) for way in _PLAIN)
     plain_bytes = _bytes(full)
     rows = []
-    for key, spent in times.items():
-        name, method, dtype = key
+    for (name, method, dtype), spent in times.items():
+        key = (name, method, dtype)
         exact = found[name, _PLAIN[0], "float32"]
         store = stores.get(key)
         held = store.n_bytes if store else _bytes(served[name])

@@ -25,10 +25,12 @@ class Backbone(nn.Module, ABC):
         config_class: Its settings.
         config: What it was built with.
         first_order: Whether it reads ``Embedded.linear``.
+        reads_vectors: Whether it reads anything else; without, no vectors are made.
     """
 
     config_class: ClassVar[type[BaseModel]]
     first_order: ClassVar[bool] = True
+    reads_vectors: ClassVar[bool] = True
     config: BaseModel
 
     @abstractmethod
@@ -42,6 +44,10 @@ class Backbone(nn.Module, ABC):
     def split(self) -> SplitForm | None:
         """Return the weights where user and item side can be computed apart; None where not."""
         return None
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw all initial weights from one generator."""
+        initialise(self, generator)
 
 
 class Ranker(nn.Module):
@@ -65,7 +71,10 @@ class Ranker(nn.Module):
         self.schema = schema
         self.backbone = backbone
         self.embeddings = embeddings or FieldEmbeddings(
-            schema, sparse=sparse, first_order=backbone.first_order
+            schema,
+            sparse=sparse,
+            first_order=backbone.first_order,
+            vectors=backbone.reads_vectors,
         )
 
     def forward(self, inputs: FieldInputs) -> Tensor:
@@ -75,6 +84,6 @@ class Ranker(nn.Module):
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw all initial weights from one generator."""
-        initialise(self.backbone, generator)
+        self.backbone.reset_parameters(generator)
         reset = getattr(self.embeddings, "reset_parameters")  # noqa: B009 - nn.Module hides it
         reset(generator)

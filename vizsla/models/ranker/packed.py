@@ -55,14 +55,21 @@ class PackedTables:
     Args:
         schema: What is kept, and how wide.
         weights: The ranker's tensors by name, tables stored narrow or not.
+        vectors: Whether there are vectors at all, or first-order weights only.
 
     Raises:
         IncompatibleArtifactError: A table is missing or has another shape than the schema says.
     """
 
-    def __init__(self, schema: RankingSchema, weights: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        schema: RankingSchema,
+        weights: Mapping[str, NDArray[Any]],
+        *,
+        vectors: bool = True,
+    ) -> None:
         self.schema = schema
-        self._places = places_of(schema)
+        self._places = places_of(schema) if vectors else {}
         self._tables = {width: _table(weights, width) for width, _ in self._places.values()}
         self._first = np.asarray(weights[_FIRST], np.float32)[:, 0] if _FIRST in weights else None
         self._firsts, n_codes = _first_rows(schema)
@@ -96,6 +103,8 @@ class PackedTables:
         return Found(vectors, linear, sequences, lengths)
 
     def _vectors(self, name: str, codes: NDArray[np.int32]) -> Floats:
+        if not self._places:
+            return np.empty((len(codes), 0), np.float32)
         width, first = self._places[name]
         return self._tables[width].rows(0, codes.astype(np.int64) + first)
 

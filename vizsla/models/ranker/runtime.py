@@ -125,8 +125,8 @@ class RankerRuntime:
         weights: Mapping[str, NDArray[Any]],
     ) -> None:
         self.schema = schema
-        self.tables = PackedTables(schema, weights)
         backbone = _backbone(schema, name, config, weights)
+        self.tables = PackedTables(schema, weights, vectors=backbone.reads_vectors)
         form = backbone.split()
         self.is_split = form is not None
         self._item_fields, self._user_fields = item_fields(schema), user_fields(schema)
