@@ -3,7 +3,7 @@
 Plainly: 500 rows are encoded and go through ``Ranker``, as training does it, twice: the rows as
 records of a request, and as a table with the items' columns joined, which is faster to encode.
 The faster of the two is what speed-ups are measured against.  Every method answers the same
-requests in turn, so that a busy machine slows them all.
+requests in an order drawn anew for each, so that a busy machine or cache slows them all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
@@ -51,6 +51,15 @@ DTYPES: tuple[TableDtype, ...] = get_args(TableDtype)
 
 Floats = NDArray[np.float32]
 Answer = Callable[[int], Floats]
+_PLAIN = ("plain, records", "plain, table")
+
+
+class Way(NamedTuple):
+    """A ranker, how it is served, and how its tables are stored."""
+
+    ranker: str
+    method: str
+    storage: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -108,42 +117,52 @@ def serving_rows(
         test: Labelled rows for the AUC of each storage; None leaves it out.
     """
     one_blas_thread()
-    served = {"full": full, "pruned": pruned}
-    answers: dict[tuple[str, str, str], Answer] = {}
-    stores: dict[tuple[str, str, str], _Served] = {}
-    for name, ranker in served.items():
-        answers[name, "plain, records", "float32"] = _plain(ranker, requests, as_table=False)
-        answers[name, "plain, table", "float32"] = _plain(ranker, requests, as_table=True)
+    rankers = {"full": full, "pruned": pruned}
+    answers: dict[Way, Answer] = {}
+    held: dict[Way, _Served] = {}
+    for name, ranker in rankers.items():
+        answers[Way(name, _PLAIN[0])] = _plain(ranker, requests, as_table=False)
+        answers[Way(name, _PLAIN[1])] = _plain(ranker, requests, as_table=True)
         for dtype in DTYPES:
-            key: tuple[str, str, str] = (name, "served", dtype)
-            stores[key] = _Served.of(ranker, requests, dtype)
-            answers[key] = stores[key].answer
+            way = Way(name, "served", dtype)
+            held[way] = _Served.of(ranker, requests, dtype)
+            answers[way] = held[way].answer
     times, found = _in_turn(answers, len(requests.users))
-    plain_ms = min(float(np.median(times["full", way, "float32"])) for way in _PLAIN)
-    plain_bytes = _bytes(full)
-    rows = []
-    for (name, method, dtype), spent in times.items():
-        key = (name, method, dtype)
-        exact = found[name, _PLAIN[0], "float32"]
-        store = stores.get(key)
-        held = store.n_bytes if store else _bytes(served[name])
-        rows.append(
-            {
-                "ranker": name,
-                "method": method,
-                "storage": dtype,
-                "ms_median": round(float(np.median(spent)), 3),
-                "ms_p95": round(float(np.percentile(spent, 95)), 3),
-                "speedup": round(plain_ms / float(np.median(spent)), 2),
-                "table_bytes": store.runtime.tables.n_bytes if store else _bytes(served[name]),
-                "bytes_held": held,
-                "memory_ratio": round(plain_bytes / held, 2),
-                "max_logit_change": float(np.abs(found[key] - exact).max()),
-                "spread": float(exact.std()),
-                "auc": store.auc(test) if store and test is not None else None,
-            }
-        )
-    return rows
+    plain_ms = min(float(np.median(times[Way("full", method)])) for method in _PLAIN)
+    return [
+        {
+            **way._asdict(),
+            **_timing(times[way], plain_ms),
+            **_size(held.get(way), rankers[way.ranker], full),
+            **_change(found[way], found[Way(way.ranker, _PLAIN[0])]),
+            "auc": held[way].auc(test) if way in held and test is not None else None,
+        }
+        for way in answers
+    ]
+
+
+def _timing(spent_ms: list[float], plain_ms: float) -> Row:
+    median = float(np.median(spent_ms))
+    return {
+        "ms_median": round(median, 3),
+        "ms_p95": round(float(np.percentile(spent_ms, 95)), 3),
+        "speedup": round(plain_ms / median, 2),
+    }
+
+
+def _size(held: _Served | None, ranker: ExportedRanker, full: ExportedRanker) -> Row:
+    tables = held.runtime.tables.n_bytes if held else _bytes(ranker)
+    total = held.n_bytes if held else tables
+    ratio = round(_bytes(full) / total, 2)
+    return {"table_bytes": tables, "bytes_held": total, "memory_ratio": ratio}
+
+
+def _change(logits: Floats, exact: Floats) -> Row:
+    """Return the largest change of a logit, and what the logits spread over."""
+    return {
+        "max_logit_change": float(np.abs(logits - exact).max()),
+        "spread": float(exact.std()),
+    }
 
 
 def serving_targets(rows: Sequence[Row]) -> list[Target]:
@@ -158,9 +177,6 @@ def serving_targets(rows: Sequence[Row]) -> list[Target]:
         Target.of("speed-up over the full ranker served plainly", best["speedup"], ">=", SPEEDUP),
         Target.of("largest change of a logit, in spreads", change, "<=", TOLERANCE),
     ]
-
-
-_PLAIN = ("plain, records", "plain, table")
 
 
 @dataclass(frozen=True)
@@ -235,15 +251,17 @@ def _plain(ranker: ExportedRanker, requests: Requests, *, as_table: bool) -> Ans
 
 
 def _in_turn(
-    answers: Mapping[tuple[str, str, str], Answer], n_requests: int
-) -> tuple[dict[tuple[str, str, str], list[float]], dict[tuple[str, str, str], Floats]]:
+    answers: Mapping[Way, Answer], n_requests: int
+) -> tuple[dict[Way, list[float]], dict[Way, Floats]]:
     """Answer every request by every method; return milliseconds and all logits of each."""
-    times: dict[tuple[str, str, str], list[float]] = {key: [] for key in answers}
-    found: dict[tuple[str, str, str], list[Floats]] = {key: [] for key in answers}
+    times: dict[Way, list[float]] = {key: [] for key in answers}
+    found: dict[Way, list[Floats]] = {key: [] for key in answers}
+    order, ways = numpy_generator(n_requests, "order of methods"), list(answers)
     for request in _with_warm_ups(n_requests):
-        for key, answer in answers.items():
+        for place in order.permutation(len(ways)).tolist():
+            key = ways[place]
             started_s = time.perf_counter()
-            logits = answer(max(request, 0))
+            logits = answers[key](max(request, 0))
             if request >= 0:
                 times[key].append(1e3 * (time.perf_counter() - started_s))
                 found[key].append(logits)

@@ -52,14 +52,13 @@ class UserSide:
     """What is computed of one user and context.
 
     Attributes:
-        hidden: ``(H,)`` the first layer without the items, bias included.
-        factors: ``(K,)`` sum of the FM's factors.
+        sums: ``(H + K,)`` the first layer without the items, bias included, then the sum of the
+            FM's factors.
         rest: What is added to the logit as it is.
         found: What the lookup gave.
     """
 
-    hidden: Floats
-    factors: Floats
+    sums: Floats
     rest: float
     found: Found
 
@@ -164,46 +163,53 @@ def user_fields(schema: RankingSchema) -> list[RankerField]:
 
 
 class _Split:
-    """Linear part, FM and first layer computed for each side alone."""
+    """Linear part, FM and first layer computed for each side alone.
+
+    Of items either their fields side by side are kept, or what the first layer and the FM make
+    of them, whichever is narrower: the product of the former takes a tenth of a millisecond.
+    """
 
     def __init__(self, schema: RankingSchema, form: SplitForm) -> None:
         self._form = form
-        self._columns = _columns_of(schema)
+        self._maps = _maps(schema, form)
+        own = [self._maps[one.spec.name] for one in item_fields(schema)]
+        width = form.n_hidden + form.n_factors
+        both = np.concatenate([np.empty((0, width), np.float32), *own])
+        self._product = both if len(both) < width else None
 
     def items(self, found: Found) -> ItemSide:
-        hidden, factors, rest = self._side(found)
-        return ItemSide(np.concatenate([hidden, factors], axis=1), rest)
+        sums, rest = self._side(found)
+        return ItemSide(sums if self._product is None else found.flat, rest)
 
     def user(self, found: Found) -> UserSide:
-        hidden, factors, rest = self._side(found)
-        bias = self._form.layers[0].bias if self._form.layers else 0.0
-        return UserSide(hidden[0] + bias, factors[0], float(rest[0]) + self._form.bias, found)
+        sums, rest = self._side(found)
+        if self._form.layers:
+            sums[:, : self._form.n_hidden] += self._form.layers[0].bias
+        return UserSide(sums[0], float(rest[0]) + self._form.bias, found)
 
     def logits(self, user: UserSide, items: ItemSide) -> Floats:
         logits = items.rest + np.float32(user.rest)
         n_hidden = self._form.n_hidden
-        if n_hidden:
-            hidden = items.columns[:, :n_hidden] + user.hidden
-            logits += after_first(self._form.layers, hidden)
+        sums = items.columns if self._product is None else items.columns @ self._product
         if self._form.n_factors:
-            logits += items.columns[:, n_hidden:] @ user.factors
+            logits += sums[:, n_hidden:] @ user.sums[n_hidden:]
+        if n_hidden:
+            hidden = sums[:, :n_hidden] + user.sums[:n_hidden]
+            logits += after_first(self._form.layers, hidden)
         return logits
 
-    def _side(self, found: Found) -> tuple[Floats, Floats, Floats]:
-        """Return ``(B, H)`` of the first layer, ``(B, K)`` factors and ``(B,)`` of the rest."""
+    def _side(self, found: Found) -> tuple[Floats, Floats]:
+        """Return ``(B, H + K)``, first layer beside factors, and ``(B,)`` of the rest."""
         rest = found.linear if self._form.linear else np.zeros_like(found.linear)
-        hidden = np.zeros((len(rest), self._form.n_hidden), np.float32)
-        sums = np.zeros((len(rest), self._form.n_factors), np.float32)
-        squares = np.zeros_like(sums)
-        for name, vectors in found.vectors.items():
-            if self._form.layers:
-                hidden += vectors @ self._form.layers[0].weight[:, self._columns[name]].T
-            if self._form.factors is not None:
-                factors = vectors @ self._form.factors[name].T
-                sums += factors
-                squares += np.square(factors)
-        within = (np.square(sums) - squares).sum(axis=1) / 2
-        return hidden, sums, rest + within
+        n_hidden = self._form.n_hidden
+        sums = np.zeros((len(rest), n_hidden + self._form.n_factors), np.float32)
+        squares = np.zeros(len(rest), np.float32)
+        for name, vectors in found.vectors.items() if sums.shape[1] else ():
+            own = vectors @ self._maps[name]
+            sums += own
+            squares += np.square(own[:, n_hidden:]).sum(axis=1)
+        within = (np.square(sums[:, n_hidden:]).sum(axis=1) - squares) / 2
+        return sums, rest + within
 
 
 class _Whole:
@@ -224,8 +230,7 @@ class _Whole:
         return ItemSide(found.flat, found.linear)
 
     def user(self, found: Found) -> UserSide:
-        nothing = np.empty(0, np.float32)
-        return UserSide(nothing, nothing, float(found.linear[0]), found)
+        return UserSide(np.empty(0, np.float32), float(found.linear[0]), found)
 
     @torch.inference_mode()
     def logits(self, user: UserSide, items: ItemSide) -> Floats:
@@ -271,13 +276,19 @@ def _backbone(
     return backbone.eval()
 
 
-def _columns_of(schema: RankingSchema) -> dict[str, slice]:
-    """Return which columns of all fields side by side are a field's."""
-    columns, end = {}, 0
+def _maps(schema: RankingSchema, form: SplitForm) -> dict[str, Floats]:
+    """Return each kept field's ``(d_f, H + K)``: onto the first layer, and onto the factors."""
+    maps, end = {}, 0
     for one in schema.kept:
-        columns[one.spec.name] = slice(end, end + one.dim)
+        hidden = np.empty((one.dim, 0), np.float32)
+        if form.layers:
+            hidden = form.layers[0].weight[:, end : end + one.dim].T
+        factors = np.empty((one.dim, 0), np.float32)
+        if form.factors is not None:
+            factors = form.factors[one.spec.name].T
+        maps[one.spec.name] = np.ascontiguousarray(np.concatenate([hidden, factors], axis=1))
         end += one.dim
-    return columns
+    return maps
 
 
 def _joined(pieces: list[ItemTables]) -> ItemTables:

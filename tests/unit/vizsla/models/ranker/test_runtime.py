@@ -69,10 +69,11 @@ def together(user, items, item_nums):
     return EncodedRows(single | dict(chosen.single), lists | dict(chosen.lists))
 
 
-def trained(name, widths):
+def trained(name, widths, config=None):
     """A ranker with random weights of the size that training gives them."""
     kind = RANKERS.load(name)
-    ranker = Ranker(SCHEMAS[widths], kind(SCHEMAS[widths], kind.config_class()))
+    settings = kind.config_class.model_validate(config or {})
+    ranker = Ranker(SCHEMAS[widths], kind(SCHEMAS[widths], settings))
     generator = torch.Generator().manual_seed(3)
     for parameter in ranker.parameters():
         torch.nn.init.normal_(parameter, std=0.3, generator=generator)
@@ -102,6 +103,23 @@ def test_it_gives_the_plain_rankers_logits(name, widths, user):
     found = runtime.logits(runtime.user(user), store.take(nums))
 
     assert len(store) == N_ITEMS
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "config", [{"hidden": [3]}, {"hidden": [5, 4], "layer_norm": True}, {"hidden": []}]
+)
+@pytest.mark.parametrize("name", ["dnn", "deepfm"])
+def test_any_perceptron_is_split(name, config):
+    """Narrower than the items' fields, whose product is then kept; normalised; with no layer."""
+    ranker, weights = trained(name, "unequal", config)
+    items, nums = item_rows(np.random.default_rng(0)), np.arange(N_ITEMS)
+    with torch.no_grad():
+        rows = together(USERS[0], items, nums)
+        expected = ranker(to_inputs(SCHEMAS["unequal"], rows)).numpy()
+    runtime = runtime_of(name, "unequal", weights, config)
+    found = runtime.logits(runtime.user(USERS[0]), runtime.store([items]).take(nums))
+
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
