@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from vizsla.cli_output import err_console
 from vizsla.errors import TrainingError, VizslaError
 
-__all__ = ["Job", "run_jobs"]
+__all__ = ["Job", "n_cores", "run_jobs"]
 
 Job = Callable[[], Any]
 """Work without arguments, such as a ``functools.partial`` of a function of a module: it is sent
@@ -30,6 +30,11 @@ class _Running(NamedTuple):
     name: str
     process: BaseProcess
     answer: Connection
+
+
+def n_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_jobs(jobs: Mapping[str, Job], workers: int) -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ import typer
 from training.bench import filters as filters_bench, shards as shards_bench, spine as spine_bench
 from training.bench.form import BenchFile, conclude, new_result
 from training.cli.bench_options import Fresh, Strict, ToFile
+from training.cli.bench_ranking import ranking
 from training.cli.bench_retrieval import retrieval
 from training.cli.bench_training import named_paths, training
 from training.evaluate import RIVALS, EvaluateSettings
@@ -107,6 +108,7 @@ def shards(
 
 app.command()(training)
 app.command()(retrieval)
+app.command()(ranking)
 
 
 def _hashes(bundles: Mapping[str, Path]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from training.bench.form import BenchFile, conclude, new_result
+from training.bench.pool import n_cores
 from training.bench.training import PRESETS, Preset, TrainingPlan
 from training.cli.bench_options import Fresh, Strict, ToFile
 from training.provenance import provenance
@@ -73,7 +73,7 @@ def training(
         n_seeds=seeds,
         first_seed=seed,
         assignments=parse_assignments(assignments or ()),
-        workers=workers or _n_cores(),
+        workers=workers or n_cores(),
         max_queries=max_queries,
         cpu_minutes=cpu_minutes,
         home=load_settings().home,
@@ -102,8 +102,3 @@ def named_paths(option: str, texts: Sequence[str]) -> dict[str, Path]:
             raise UsageError(f"{option} {text!r}: give DATASET=PATH, for instance ml-1m=runs/ml-1m")
         named[name] = Path(path)
     return named
-
-
-def _n_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

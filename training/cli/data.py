@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from training.cli.data_frames import (
     frame_options,
+    import_frame_command,
     is_frame,
     noise_command,
     refuse_frame_options,
@@ -37,6 +38,7 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
 app.command("noise")(noise_command)
+app.command("import-frame")(import_frame_command)
 
 Home = Annotated[Path | None, typer.Option(help="Vizsla's home folder; default from settings.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

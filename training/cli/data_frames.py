@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, ValidationError
 
-from vizsla.cli_output import print_json, print_table, progress
+from vizsla.cli_output import print_json, print_table, progress, say
 from vizsla.config import load_settings
 from vizsla.contracts.features import TrainingFrame
 from vizsla.contracts.fields import FieldSpec
@@ -18,7 +18,11 @@ from vizsla.datasets.base import Progress
 from vizsla.datasets.fetching import DATASETS, data_home
 from vizsla.datasets.frames import (
     FRAMES,
+    FrameImport,
+    FrameImportSummary,
     FrameSource,
+    import_frame,
+    load_frame_schema,
     read_frame,
     resolve_frame,
     with_noise,
@@ -30,6 +34,7 @@ from vizsla.errors import UsageError
 __all__ = [
     "frame_options",
     "frame_rows",
+    "import_frame_command",
     "is_frame",
     "noise_command",
     "refuse_frame_options",
@@ -99,6 +104,48 @@ def _numbers(text: str) -> list[int]:
         raise UsageError(
             f"--fields {text!r}: whole numbers with commas between are needed"
         ) from error
+
+
+def import_frame_command(
+    rows: Annotated[Path, typer.Option(help="File of rows: Parquet, CSV or JSON Lines.")],
+    label: Annotated[str, typer.Option(help="Column of the label, 0 or 1.")],
+    out: Annotated[str, typer.Option(help="Name for the frame.")],
+    schema: Annotated[Path | None, typer.Option(help="TOML with the fields, all of them.")] = None,
+    split_by: Annotated[str, typer.Option(help="random, time, or a column.")] = "random",
+    seed: Annotated[int, typer.Option(help="Of the random split.", min=0)] = 0,
+    home: Home = None,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check labelled rows of your own and make a training frame of them."""
+    pinned = load_frame_schema(schema) if schema is not None else None
+    request = FrameImport(out, rows, label, pinned, split_by, seed)
+    where = home if home is not None else load_settings().home
+    with reported(f"import {out}", "rows") as report:
+        _, summary = import_frame(request, where, force=force, progress=report)
+    if as_json:
+        print_json(summary)
+    else:
+        _print_import(summary)
+
+
+def _print_import(summary: FrameImportSummary) -> None:
+    columns = [
+        [one.name, one.type, *_field(one.field, None)[1:4], one.n_values, one.n_missing, one.reason]
+        if one.field
+        else [one.name, one.type, "left out", "", "", one.n_values, one.n_missing, one.reason]
+        for one in summary.columns
+    ]
+    headings = ["column", "type", "kind", "owner", "encoding", "values", "missing", "why"]
+    print_table(f"{summary.name} in {summary.path}", headings, columns)
+    parts = [[s, counts.n_rows, counts.n_positive] for s, counts in summary.splits.items()]
+    print_table("rows", ["split", "rows", "positive"], parts)
+    if summary.reasons:
+        print_table("quarantined", ["reason", "rows"], summary.reasons.items())
+        say(f"refused rows, with line numbers: {summary.path}/quarantine.jsonl")
+    for remark in summary.remarks:
+        say(remark)
+    say(f"fields, to change and to give back with --schema: {summary.path}/fields.toml")
 
 
 def is_frame(name_or_path: str, home: Path) -> bool:

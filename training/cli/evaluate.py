@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from training.cli.evaluate_ranker import evaluate_exported
+from training.ctr.calibration.exported import ranker_folder
 from training.evaluate import RIVALS, EvaluateSettings, evaluate as run_evaluation, open_split
 from training.evaluation.files import default_folder, write_evaluation
 from training.evaluation.markdown import LABELS, main_columns, main_rows
@@ -23,11 +25,17 @@ __all__ = ["evaluate"]
 
 def evaluate(
     bundle: Annotated[
-        Path, typer.Argument(help="A bundle, or a directory of `vizsla train` (its latest bundle).")
+        Path,
+        typer.Argument(
+            help="A bundle, a directory of `vizsla train` (its latest bundle), or an exported ranker."
+        ),
     ],
     data: Annotated[
         Path | None,
-        typer.Option(help="Name or directory of the dataset; default: what the bundle names."),
+        typer.Option(
+            help="Name or directory of the dataset, of the training frame for a ranker; "
+            "default: what the model names."
+        ),
     ] = None,
     split: Annotated[
         Literal["test", "validation"], typer.Option(help="Which held-out queries.")
@@ -44,13 +52,34 @@ def evaluate(
     curve_queries: Annotated[
         int, typer.Option(min=0, help="Queries of the coverage curve; 0 for no curve.")
     ] = 200,
+    segment: Annotated[
+        list[str] | None,
+        typer.Option(help="For a ranker: a field whose values are judged apart; repeatable."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of samples and bootstrap.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results; default: beside the bundles.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
-    """Compare a bundle on held-out data: exhaustive, searched, and against simple rivals."""
+    """Compare a bundle on held-out data: exhaustive, searched, and against simple rivals.
+
+    Of a ranker, measure the probabilities: calibration, by segment and for cold items.
+    """
+    ranker = ranker_folder(bundle)
+    if ranker is not None:
+        evaluate_exported(
+            ranker,
+            None if data is None else str(data),
+            "test" if split == "test" else "valid",
+            segment or [],
+            seed=seed,
+            out=out,
+            json=json,
+        )
+        return
+    if segment:
+        raise UsageError(f"--segment is for rankers; {bundle} holds none")
     origin, opened = provenance(seed), load(bundle)
     settings = _settings(k, rivals, curve_queries, seed, max_queries, split)
     name = str(data) if data is not None else opened.manifest.dataset.name

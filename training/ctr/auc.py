@@ -1,26 +1,16 @@
-"""The area under the ROC curve, where it is defined."""
+"""AUC as reports hold it: JSON has no NaN."""
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
+from training.ctr.metrics import auc
 from vizsla.models.ranker.calibration import Scores
 
-__all__ = ["auc"]
+__all__ = ["defined_auc"]
 
 
-def auc(scores: Scores, labels: Scores) -> float | None:
-    """Return the share of pairs in the right order, ties half; None with one label only.
-
-    Example:
-        >>> auc(np.array([0.1, 0.5, 0.5]), np.array([0.0, 0.0, 1.0]))
-        0.75
-    """
-    from scipy.stats import rankdata
-
-    positive = np.asarray(labels, np.float64) > 0.5
-    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-    if not n_positive or not n_negative:
-        return None
-    ranks = rankdata(scores)[positive].sum() - n_positive * (n_positive + 1) / 2
-    return float(ranks / (n_positive * n_negative))
+def defined_auc(labels: Scores, scores: Scores) -> float | None:
+    """Return the AUC of ``(B,)`` scores, None where there is one label only."""
+    value = auc(labels, scores)
+    return None if math.isnan(value) else value

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from training.ctr.auc import auc
+from training.ctr.auc import defined_auc
 from training.ctr.calibration.picture import plot_reliability
 from training.ctr.calibration.reliability import Reliability, check_predictions, reliability
 from training.ctr.calibration.segments import (
@@ -24,7 +24,18 @@ from training.evaluation.results import Estimate
 from vizsla.files import write_text
 from vizsla.models.ranker.calibration import Calibration, Scores, log_losses, sigmoid
 
-__all__ = ["CalibrationReport", "Groups", "HeldOut", "judge", "to_markdown", "write_calibration"]
+__all__ = [
+    "CalibrationReport",
+    "Groups",
+    "HeldOut",
+    "figure_columns",
+    "figure_rows",
+    "judge",
+    "segment_columns",
+    "segment_rows",
+    "to_markdown",
+    "write_calibration",
+]
 
 N_HISTOGRAM = 50
 
@@ -108,7 +119,7 @@ def judge(rows: HeldOut, calibration: Calibration, *, seed: int = 0) -> Calibrat
         split=rows.split,
         curve=calibration.curve.type,
         negative_ratio=calibration.negative_ratio,
-        auc=auc(after, rows.labels),
+        auc=defined_auc(rows.labels, after),
         log_loss_raw=float(log_losses(rows.logits, rows.labels).mean()),
         log_loss=float(log_losses(after, rows.labels).mean()),
         raw=reliability(sigmoid(rows.logits), rows.labels, seed=seed),
@@ -151,6 +162,8 @@ def to_markdown(report: CalibrationReport) -> str:
     lines = [f"# Calibration on {report.frame}, {report.split}", ""]
     quality = "not defined (one label only)" if report.auc is None else f"{report.auc:.4f}"
     lines.append(f"- AUC {quality}, the same before and after")
+    if report.split == "valid" and report.curve != "identity":
+        lines.append("- the curve was fitted on these rows, so it looks a little too good")
     if report.negative_ratio < 1:
         lines.append(
             f"- rows hold {report.negative_ratio:.2%} of the true negatives; figures are of these rows"
@@ -158,22 +171,36 @@ def to_markdown(report: CalibrationReport) -> str:
     lines += [
         "- in brackets: 95 % of perfectly calibrated models with the same predictions",
         "",
-        table(
-            ["", "log loss", "predicted / true", "ECE", "ECE, debiased", "p"],
-            [
-                _figures("raw", report.log_loss_raw, report.raw),
-                _figures(report.curve, report.log_loss, report.calibrated),
-            ],
-        ),
+        table(figure_columns(), figure_rows(report)),
         "",
         "`off`: too far from its rate for chance, at 5 % for all segments of one kind together.",
         "",
-        table(
-            ["segment", "rows", "predicted", "rate", "predicted / true", "AUC", "ECE", "off"],
-            [_row(one) for one in report.segments],
-        ),
+        table(segment_columns(), segment_rows(report)),
     ]
     return "\n".join(lines) + "\n"
+
+
+def figure_columns() -> list[str]:
+    """Return the headings of the main table."""
+    return ["scores", "log loss", "predicted / true", "ECE", "ECE, debiased", "p"]
+
+
+def figure_rows(report: CalibrationReport) -> list[list[str]]:
+    """Return the main table: before and after calibration."""
+    return [
+        _figures("raw", report.log_loss_raw, report.raw),
+        _figures(report.curve, report.log_loss, report.calibrated),
+    ]
+
+
+def segment_columns() -> list[str]:
+    """Return the headings of the table of segments."""
+    return ["segment", "rows", "predicted", "rate", "predicted / true", "AUC", "ECE", "off"]
+
+
+def segment_rows(report: CalibrationReport) -> list[list[str]]:
+    """Return the table of segments."""
+    return [_row(one) for one in report.segments]
 
 
 def _figures(name: str, log_loss: float, found: Reliability) -> list[str]:

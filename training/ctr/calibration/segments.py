@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from training.ctr.auc import auc
+from training.ctr.auc import defined_auc
 from training.ctr.calibration.reliability import check_predictions, reliability, wilson
+from training.ctr.metrics import COLD_IMPRESSIONS
 from vizsla.models.ranker.calibration import Scores
 
-__all__ = ["COLD_BELOW", "Segment", "cold_segments", "decile_segments", "segments"]
-
-COLD_BELOW = 10
-"""An item with fewer training impressions is cold."""
+__all__ = ["Segment", "cold_segments", "decile_segments", "segments"]
 
 _MAX_VALUES = 20
 _ECE_BINS = 10
@@ -98,7 +96,7 @@ def cold_segments(
     probabilities: Scores, labels: Scores, impressions: NDArray[np.int64], *, seed: int = 0
 ) -> tuple[Segment, ...]:
     """Measure calibration by how often a row's item was shown in training: ``(M,)`` counts."""
-    edges = [1, COLD_BELOW, 100, 1000]
+    edges = [1, COLD_IMPRESSIONS, 100, 1000]
     names = ["0", "1 to 9", "10 to 99", "100 to 999", "1000 and more"]
     groups = np.searchsorted(edges, impressions, side="right")
     found = segments(probabilities, labels, groups, names, field="impressions", seed=seed)
@@ -135,7 +133,7 @@ def _segment(
         low=float(low[0]),
         high=float(high[0]),
         ratio=figures.ratio,
-        auc=auc(predicted, truth),
+        auc=defined_auc(truth, predicted),
         ece=figures.ece,
         ece_if_perfect=figures.ece_if_perfect.mean,
         z=z,

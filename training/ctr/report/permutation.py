@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.ctr.auc import auc
+from training.ctr.auc import defined_auc
 from vizsla.cli_output import Progress
 from vizsla.contracts.importance import Effect
 from vizsla.errors import ContractError
@@ -99,7 +99,7 @@ class _Quality:
         assert rows.labels is not None
         probabilities = predict(rows)
         losses = log_losses(to_logits(probabilities), rows.labels)
-        return cls(auc(probabilities, rows.labels), float(losses.mean()))
+        return cls(defined_auc(rows.labels, probabilities), float(losses.mean()))
 
 
 def _sample(rows: EncodedRows, max_rows: int, seed: int) -> EncodedRows:

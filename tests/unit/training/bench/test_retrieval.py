@@ -107,6 +107,15 @@ def test_auto_takes_the_settings_of_the_winner():
     assert recommended([]) == []
 
 
+def test_auto_takes_an_index_of_its_own_only_where_it_pays():
+    """A tenth more queries per second is not worth an HNSW index beside the graph, half more is."""
+    walk = report("walk_proxy", qps=400.0)
+
+    assert recommended([walk, report("two_stage", qps=430.0)])[0]["system"] == "walk_proxy"
+    assert recommended([walk, report("two_stage", qps=600.0)])[0]["system"] == "two_stage"
+    assert recommended([report("two_stage", qps=430.0)])[0]["system"] == "two_stage"
+
+
 def test_without_tables_the_scores_are_the_same(matcher):
     """The ablation takes time away, nothing else."""
     query_of, items = np.array([0, 0, 1]), np.array([3, 4, 3])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from hypothesis import given, strategies as st
+import pytest
+from hypothesis import given, settings, strategies as st
 
 from vizsla.contracts.fields import BucketEncoding, VocabularyEncoding
 from vizsla.fields import text_encoders
@@ -73,6 +74,7 @@ def reference_hash(text: bytes, seed: int) -> int:
 
 
 @given(st.lists(st.text(max_size=20), max_size=5), st.integers(0, 2**32))
+@settings(deadline=None)  # the first call compiles
 def test_the_compiled_hash_is_the_one_described(words, seed):
     """From a list and from a column, even a sliced one."""
     expected = [reference_hash(word.encode(), seed) for word in words]
@@ -83,6 +85,7 @@ def test_the_compiled_hash_is_the_one_described(words, seed):
 
 
 @given(st.lists(st.text(min_size=1, max_size=3), unique=True, max_size=50))
+@settings(deadline=None)  # the first call compiles
 def test_known_texts_are_found_and_others_are_not(words):
     """Codes count from 2 in the order of the words."""
     known = KnownTexts.of(Texts.of(words))
@@ -91,3 +94,9 @@ def test_known_texts_are_found_and_others_are_not(words):
         *range(2, 2 + len(words)),
         1,
     ]
+
+
+def test_texts_that_occur_twice_have_no_codes():
+    """A broken vocabulary is refused instead of coded at random."""
+    with pytest.raises(ValueError, match="not distinct"):
+        KnownTexts.of(Texts.of(["a", "b", "a"]))

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from training.ctr.auc import auc
 from training.ctr.report import describe, shuffle_fields, write_importance
 from vizsla.contracts.fields import FieldSpec
 from vizsla.contracts.importance import ImportanceReport
@@ -85,11 +84,6 @@ def test_rows_without_labels_are_refused():
 
     with pytest.raises(ContractError, match="labelled rows"):
         shuffle_fields(model, blind, ["strong"])
-
-
-def test_auc_by_hand():
-    """Four pairs: two right, one tied, one wrong."""
-    assert auc(np.array([1, 3, 2, 3.0]), np.array([0, 0, 1, 1.0])) == (1 + 1 + 0.5 + 0) / 4
 
 
 def test_the_report_lists_all_fields_the_most_important_first():

@@ -104,7 +104,7 @@ def test_a_frame_that_is_there_stays(tmp_path: Path) -> None:
     other = FrameOptions(seed=1)
 
     assert read_frame(fetch_frame("ml-100k-ctr", tmp_path)).manifest == first
-    with pytest.raises(UsageError, match="holds another one .*seed 0"):
+    with pytest.raises(UsageError, match=r"holds another one .*seed 0"):
         fetch_frame("ml-100k-ctr", tmp_path, folder, options=other)
     forced = fetch_frame("ml-100k-ctr", tmp_path, folder, options=other, force=True)
     assert read_frame(forced).manifest.content_hash != first.content_hash

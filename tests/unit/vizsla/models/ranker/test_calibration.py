@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
 from vizsla.models.ranker.calibration import (
@@ -29,6 +29,7 @@ CURVES = [
 
 
 @pytest.mark.parametrize("curve", CURVES, ids=lambda curve: curve.type)
+@settings(deadline=None)
 @given(a=st.floats(-30, 30, width=32), b=st.floats(-30, 30, width=32))
 def test_a_curve_keeps_the_order_of_logits(curve, a, b):
     """Also where it is flat, for any two logits that a model can tell apart."""

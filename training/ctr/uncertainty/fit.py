@@ -1,0 +1,156 @@
+"""Fit a ranker's uncertainty: the last layer on training rows, items on validation rows.
+
+Shapes: **M** rows, **D** hidden units, **C** codes of the item field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vizsla.models.ranker.calibration import Curve, Floats, Scores, sigmoid
+from vizsla.models.ranker.uncertainty import Uncertainty
+
+__all__ = ["ItemPrior", "Seen", "fit_items", "fit_last_layer", "fit_uncertainty"]
+
+_BLOCK_ROWS = 65_536
+_N_ROUNDS = 50
+_PRECISIONS = (0.25, 1e4)
+"""A new item's logit is held to be known within 2 at worst: few data say more of new items."""
+
+_EFFICIENCIES = (1e-6, 1e2)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a ranker made of labelled rows.
+
+    Attributes:
+        logits: ``(M,)`` raw.
+        labels: ``(M,)`` 0 or 1.
+        hidden: ``(M, D)`` what the last layer reads.
+        items: ``(M,)`` codes of the item field.
+    """
+
+    logits: Scores
+    labels: Scores
+    hidden: Scores
+    items: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPrior:
+    """``1 / (precision + efficiency * information)``: how items vary beyond what the model says.
+
+    The information of an item is ``sum p (1 - p)`` over its training rows.
+
+    Attributes:
+        precision: One over the variance of new items.
+        efficiency: How much of an item's training rows the model has made use of; 0 where old
+            items are as uncertain as new ones.
+    """
+
+    precision: float
+    efficiency: float
+
+    def variance(self, information: Floats) -> Floats:
+        """Return variances of logits for ``(C,)`` information."""
+        return np.asarray(1 / (self.precision + self.efficiency * information), np.float64)
+
+
+def fit_uncertainty(
+    train: Seen, valid: Seen, weights: Scores, curve: Curve, n_codes: int
+) -> Uncertainty:
+    """Fit both parts.
+
+    Args:
+        train: Rows that the ranker was trained on.
+        valid: Rows that it was not.
+        weights: ``(D + 1,)`` of the last layer, the bias last.
+        curve: From raw to calibrated logits; the deviations are of calibrated ones.
+        n_codes: C.
+    """
+    factor = fit_last_layer(train.hidden, sigmoid(train.logits), weights)
+    calibrated = curve.logits(valid.logits)
+    step = 1e-3
+    slope = float(np.mean(curve.logits(valid.logits + step) - calibrated) / step)
+    probabilities = sigmoid(curve.logits(train.logits))
+    spread = probabilities * (1 - probabilities)
+    information = np.bincount(train.items, spread, n_codes).astype(np.float64)
+    prior = fit_items(sigmoid(calibrated), valid.labels, valid.items, information)
+    return Uncertainty(
+        (slope * factor).astype(np.float32), prior.variance(information).astype(np.float32)
+    )
+
+
+def fit_last_layer(hidden: Scores, probabilities: Floats, weights: Scores) -> Floats:
+    """Return a factor of the covariance of a last layer: Laplace's approximation.
+
+    The precision of the prior is the one of greatest evidence (MacKay, 1992), so that nothing
+    has to be tuned.
+
+    Args:
+        hidden: ``(M, D)`` what the layer reads, on training rows.
+        probabilities: ``(M,)`` of the same rows.
+        weights: ``(D + 1,)``, the bias last.
+
+    Returns:
+        ``(D + 1, D + 1)``; the covariance is this times its transpose.
+    """
+    values, vectors = np.linalg.eigh(_curvature(hidden, probabilities))
+    values = np.maximum(values, 0)
+    norm = float(np.square(np.asarray(weights, np.float64)).sum())
+    precision = 1.0
+    for _ in range(_N_ROUNDS):
+        known = float((values / (values + precision)).sum())
+        precision = float(np.clip(known / max(norm, 1e-9), 1e-6, 1e6))
+    return np.asarray(vectors / np.sqrt(values + precision), np.float64)
+
+
+def fit_items(
+    probabilities: Floats, labels: Scores, items: NDArray[np.int32], information: Floats
+) -> ItemPrior:
+    """Fit how much items differ from their predictions on rows that were not trained on.
+
+    An item with surplus ``s = sum(label - p)`` and ``I = sum p (1 - p)`` on these rows, whose
+    true logit lies ``N(0, v)`` off, has ``s ~ N(0, I + I^2 v)``; the prior of greatest
+    likelihood is taken.
+
+    Args:
+        probabilities: ``(M,)`` calibrated, of validation rows.
+        labels: ``(M,)`` 0 or 1.
+        items: ``(M,)`` codes of the item field.
+        information: ``(C,)`` of training rows.
+    """
+    from scipy.optimize import minimize
+
+    surplus = np.bincount(items, labels - probabilities, len(information))
+    own = np.bincount(items, probabilities * (1 - probabilities), len(information))
+    met = own > 0
+    surplus, own, before = surplus[met], own[met], information[met]
+
+    def misfit(logs: Floats) -> float:
+        precision, efficiency = np.exp(logs)
+        variance = own + np.square(own) / (precision + efficiency * before)
+        return float((np.log(variance) + np.square(surplus) / variance).sum())
+
+    bounds = [tuple(np.log(_PRECISIONS)), tuple(np.log(_EFFICIENCIES))]
+    starts = [(np.log(1.0), np.log(0.1)), (np.log(100.0), np.log(1e-3))]
+    found = [minimize(misfit, start, method="L-BFGS-B", bounds=bounds) for start in starts]
+    best = min(found, key=lambda one: float(one.fun))
+    return ItemPrior(*(float(value) for value in np.exp(best.x)))
+
+
+def _curvature(hidden: Scores, probabilities: Floats) -> Floats:
+    """Return ``(D + 1, D + 1)``: the second derivative of the log loss, block by block."""
+    size = hidden.shape[1] + 1
+    total = np.zeros((size, size))
+    for start in range(0, len(hidden), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        block = np.asarray(hidden[rows], np.float64)
+        block = np.concatenate([block, np.ones((len(block), 1))], axis=1)
+        spread = probabilities[rows] * (1 - probabilities[rows])
+        total += block.T @ (block * spread[:, None])
+    return total

@@ -1,0 +1,100 @@
+"""How unsure a ranker is of a logit, and scores that explore because of it; NumPy only.
+
+The variance of a calibrated logit has two parts:
+
+- the **last layer**: its weights are known as well as the training rows fix them (Laplace), so
+  a row whose last hidden layer looks like few training rows is less sure;
+- the **item**: what distinguishes it from others with the same fields is known only from its
+  own impressions, and not at all for a new one.
+
+Shapes: **B** rows, **D** units of the last hidden layer, **R** columns of the factor, **C** codes
+of the item field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vizsla.errors import IncompatibleArtifactError
+from vizsla.models.ranker.calibration import Floats, Scores
+
+__all__ = ["Uncertainty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """The posterior of a ranker's logits.
+
+    Attributes:
+        factor: ``(D + 1, R)`` float32; the covariance of the last layer's weights and, in the
+            last row, its bias is ``factor @ factor.T``.
+        item_variance: ``(C,)`` float32 by code of the item field; that of a new item is the one
+            of code ``UNKNOWN``.
+    """
+
+    factor: NDArray[np.float32]
+    item_variance: NDArray[np.float32]
+
+    def std(self, hidden: Scores, codes: NDArray[np.int32]) -> Floats:
+        """Return ``(B,)`` standard deviations of logits.
+
+        Args:
+            hidden: ``(B, D)`` what the last layer reads.
+            codes: ``(B,)`` of the item field.
+        """
+        last = np.square(self._last(hidden)).sum(axis=1)
+        return np.asarray(np.sqrt(last + self.item_variance[codes]), np.float64)
+
+    def upper(
+        self, logits: Floats, hidden: Scores, codes: NDArray[np.int32], n_std: float
+    ) -> Floats:
+        """Return ``(B,)`` upper confidence bounds: the logit and ``n_std`` deviations."""
+        return np.asarray(logits + n_std * self.std(hidden, codes), np.float64)
+
+    def draw(
+        self,
+        logits: Floats,
+        hidden: Scores,
+        codes: NDArray[np.int32],
+        generator: np.random.Generator,
+    ) -> Floats:
+        """Return ``(B,)`` logits of one model drawn from the posterior (Thompson sampling).
+
+        All rows belong to one request: they share the drawn last layer, and rows of the same
+        item share its part.
+        """
+        weights = generator.standard_normal(self.factor.shape[1])
+        items, places = np.unique(codes, return_inverse=True)
+        own = generator.standard_normal(len(items)) * np.sqrt(self.item_variance[items])
+        return np.asarray(logits + self._last(hidden) @ weights + own[places], np.float64)
+
+    def _last(self, hidden: Scores) -> Floats:
+        factor = self.factor.astype(np.float64)
+        return np.asarray(hidden @ factor[:-1] + factor[-1], np.float64)
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Return what is to be stored, by name."""
+        return {"factor": self.factor, "item_variance": self.item_variance}
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[np.float32]], *, n_hidden: int, n_codes: int
+    ) -> Uncertainty:
+        """Take what was stored for a ranker with D hidden units and C codes of the item field.
+
+        Raises:
+            IncompatibleArtifactError: It belongs to another ranker, or is no variance.
+        """
+        found = cls(arrays["factor"], arrays["item_variance"])
+        if found.factor.shape[:1] != (n_hidden + 1,) or found.item_variance.shape != (n_codes,):
+            raise IncompatibleArtifactError(
+                f"uncertainty of {found.factor.shape[0] - 1} hidden units and "
+                f"{len(found.item_variance)} items; the ranker has {n_hidden} and {n_codes}"
+            )
+        if not np.isfinite(found.factor).all() or not (found.item_variance >= 0).all():
+            raise IncompatibleArtifactError("uncertainty holds values that are no variances")
+        return found
