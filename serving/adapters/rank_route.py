@@ -47,24 +47,28 @@ class RankRoute(HotRoute[RankRequest]):
         with self.in_flight(received_s):
             parsed_us = self.spent_us(received_s)
             work = partial(self._work, body, engine, deadline_s, request.state.request_id)
-            answer, parts_us = await self.in_pool(work)
+            answer, text, parts_us = await self.in_pool(work)
             self._measure(answer)
             total = {"parse": parsed_us, **parts_us, "total": self.spent_us(received_s)}
             timing = {"Server-Timing": server_timing(total)}
-            return Response(answer.model_dump_json(), 200, timing, "application/json")
+            return Response(text, 200, timing, "application/json")
 
     def _work(
         self, body: RankRequest, engine: Engine, deadline_s: float, request_id: str
-    ) -> tuple[RankResponse, dict[str, int]]:
+    ) -> tuple[RankResponse, str, dict[str, int]]:
         assert engine.ranker is not None
         started_s = self.served.clock.monotonic_s()
         row, degraded = self._row(body)
         parts_us = {"features": self.spent_us(started_s)}
         started_s = self.served.clock.monotonic_s()
-        answer = self._ranked(body, engine, engine.ranker, row, deadline_s)(request_id)
+        respond = self._ranked(body, engine, engine.ranker, row, deadline_s)
+        parts_us["rank"] = self.spent_us(started_s)
+        started_s = self.served.clock.monotonic_s()
+        answer = respond(request_id)
         if degraded:
             answer = answer.model_copy(update={"degraded": [*degraded, *answer.degraded]})
-        return answer, {**parts_us, "rank": self.spent_us(started_s)}
+        text = answer.model_dump_json()
+        return answer, text, {**parts_us, "respond": self.spent_us(started_s)}
 
     def _row(self, body: RankRequest) -> tuple[UserRow, list[Degradation]]:
         """Look the user up; what the request says wins."""

@@ -40,6 +40,8 @@ __all__ = ["GOLDEN_TOLERANCES", "ServedRanker", "open_ranker"]
 GOLDEN_TOLERANCES = {"float32": 1e-4, "bfloat16": 0.01, "int8": 0.01}
 """What a golden probability may be off, by how the tables are stored."""
 
+WARM_UP = 500
+
 USER_ID, ITEM_ID, HISTORY = "user_id", "item_id", "history"
 """Fields that requests have a place of their own for."""
 
@@ -205,6 +207,8 @@ def open_ranker(bundle: Bundle, clock: Clock | None = None) -> ServedRanker | No
     one_blas_thread()
     ranker = ServedRanker(bundle, exported, clock or SystemClock())
     ranker.replay(((row.rows, row.probability) for row in exported.golden()), entry.dtype)
+    first = [Candidate(item_id) for item_id in bundle.vocabulary.ids()[:WARM_UP]]
+    ranker.rank(Profile(), first, np.inf)  # the first call of a process is slow; users pay none
     return ranker
 
 

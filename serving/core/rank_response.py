@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.core.protocols import Engine
-from serving.core.ranking import Ranked, best_first
-from vizsla.contracts.api import Degradation, Notice
+from serving.core.ranking import Ranked, best_first, unread_notices
+from vizsla.contracts.api import Degradation
 from vizsla.contracts.rank_api import RankedItem, RankerInfo, RankRequest, RankResponse
 
 __all__ = ["late_response", "rank_response"]
@@ -52,7 +52,7 @@ def rank_response(
         ranker=_info(engine),
         items=items,
         ranked_by="pctr" if all(value is None for value in worth) else "ecpm",
-        warnings=[*engine.notices, *_unread(ranked)],
+        warnings=[*engine.notices, *unread_notices(ranked)],
     )
 
 
@@ -77,14 +77,3 @@ def late_response(body: RankRequest, engine: Engine, reason: str, request_id: st
 def _info(engine: Engine) -> RankerInfo:
     assert engine.ranker is not None
     return engine.ranker.info
-
-
-def _unread(ranked: Ranked) -> list[Notice]:
-    notices = []
-    if ranked.unknown:
-        detail = "the ranker was not trained with these fields; they were ignored"
-        notices.append(Notice(code="unknown_fields", detail=detail, names=list(ranked.unknown)))
-    if ranked.dropped:
-        detail = "the ranker's search dropped these fields; they need not be sent"
-        notices.append(Notice(code="dropped_fields", detail=detail, names=list(ranked.dropped)))
-    return notices

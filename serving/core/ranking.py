@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Candidate", "Profile", "Ranked", "best_first"]
+from vizsla.contracts.api import Notice
+
+__all__ = ["Candidate", "Profile", "Ranked", "best_first", "unread_notices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +77,15 @@ def best_first(scores: NDArray[np.float64], values: Sequence[float | None]) -> N
     keys = np.array([0.0 if value is None else value for value in values], np.float64)
     order = np.lexsort((np.arange(len(scores)), -scores, -keys, without))
     return order.astype(np.int64)
+
+
+def unread_notices(ranked: Ranked) -> list[Notice]:
+    """Say which fields were sent for nothing, and why."""
+    notices = []
+    if ranked.unknown:
+        detail = "the ranker was not trained with these fields; they were ignored"
+        notices.append(Notice(code="unknown_fields", detail=detail, names=list(ranked.unknown)))
+    if ranked.dropped:
+        detail = "the ranker's search dropped these fields; they need not be sent"
+        notices.append(Notice(code="dropped_fields", detail=detail, names=list(ranked.dropped)))
+    return notices

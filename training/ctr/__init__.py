@@ -1,5 +1,1 @@
-<<<<<<< HEAD
 """Training of CTR models on encoded rows, and what is measured on them."""
-=======
-"""Training of CTR models on encoded rows."""
->>>>>>> main

@@ -9,7 +9,7 @@ import numpy as np
 
 from serving.core.job import Found, Job, Visitor
 from serving.core.protocols import Engine, UserHistories
-from serving.core.ranking import Candidate
+from serving.core.ranking import Candidate, unread_notices
 
 __all__ = ["Rank"]
 
@@ -32,26 +32,27 @@ class Rank:
         """Score the found items with the ranker and sort by it, ties by retrieval order."""
         if self._ranker is None:
             return self.fall_back(job)
-        found = tuple(
-            _cut(self._ranked(visitor, one, remaining_s), job.k)
+        pairs = [
+            self._ranked(visitor, one, remaining_s)
             for visitor, one in zip(job.visitors, job.found, strict=True)
-        )
-        return replace(job, found=found, ranked_by="ranker")
+        ]
+        visitors = tuple(visitor for visitor, _ in pairs)
+        found = tuple(_cut(one, job.k) for _, one in pairs)
+        return replace(job, visitors=visitors, found=found, ranked_by="ranker")
 
     def fall_back(self, job: Job) -> Job:
         """Keep the order of retrieval."""
         return replace(job, found=tuple(_cut(one, job.k) for one in job.found))
 
-    def _ranked(self, visitor: Visitor, found: Found, remaining_s: float) -> Found:
+    def _ranked(self, visitor: Visitor, found: Found, remaining_s: float) -> tuple[Visitor, Found]:
         assert self._ranker is not None
         candidates = [Candidate(item_id) for item_id in self._items.ids(found.item_nums.tolist())]
         ranked = self._ranker.rank(visitor.profile, candidates, remaining_s)
         order = np.argsort(-ranked.scores, kind="stable")
-        return replace(
-            found,
-            item_nums=found.item_nums[order],
-            scores=ranked.pctr[order].astype(np.float32),
-            pctr=ranked.pctr[order],
+        pctr = ranked.pctr[order]
+        warnings = (*visitor.warnings, *unread_notices(ranked))
+        return replace(visitor, warnings=warnings), replace(
+            found, item_nums=found.item_nums[order], scores=pctr.astype(np.float32), pctr=pctr
         )
 
 

@@ -199,6 +199,17 @@ def test_a_slate_is_the_rankers_choice(ranking):
     assert pctr == pytest.approx([one["pctr"] for one in ranked[:5]], rel=1e-5)
 
 
+def test_fields_that_a_slate_does_not_use_are_named(ranking):
+    """As in ``/v1/rank``."""
+    answer = ranking.post(
+        "/v1/recommend", json={"user_id": "anna", "context": {"noise": "1"}}
+    ).json()
+
+    assert [one["names"] for one in answer["warnings"] if one["code"] == "dropped_fields"] == [
+        ["noise"]
+    ]
+
+
 def test_context_reaches_the_rank_stage_and_is_checked(ranking):
     """Another hour, other probabilities; a list is refused."""
     answers = [
@@ -225,3 +236,45 @@ def test_records_of_the_tiny_ranker_name_the_tiny_bundles_items(ranked_dir):
     known = load(ranked_dir).vocabulary
 
     assert all(one["item_id"] in known for one in tiny_records())
+
+
+def test_what_a_change_says_of_an_item_counts_at_once(running, ranked_dir, settings, tmp_path):
+    """A new item and a changed one are ranked by their own genre, as if it had been sent."""
+    live = {"log": tmp_path / "items.db"}
+    own = settings.model_copy(update={"live": settings.live.model_copy(update=live)})
+    with running(build_app(own, ranked_dir, load_scorer=dot_scorer)) as client:
+        told = [{"item_id": item_id, "fields": {"genre": "d"}} for item_id in ("fresh", "item-8")]
+        before = by_id(rank(client, user_id="anna", items=told))
+        for item_id in ("fresh", "item-8"):
+            put = {"similar_items": ["item-3"], "attributes": {"genre": "d"}}
+            client.request("PUT", f"/v1/items/{item_id}", json=put)
+        after = by_id(
+            rank(client, user_id="anna", items=[{"item_id": "fresh"}, {"item_id": "item-8"}])
+        )
+
+    assert [before["fresh"]["known"], after["fresh"]["known"]] == [False, True]
+    for item_id, one in after.items():
+        assert one["pctr"] == pytest.approx(before[item_id]["pctr"], rel=1e-5)
+
+
+def test_a_request_that_is_late_gets_its_items_back(running, ranked_dir, settings):
+    """In their order, without probabilities, and with the reason."""
+    app = build_app(settings, ranked_dir, load_scorer=dot_scorer, clock=Slow())
+    with running(app) as client:
+        answer = rank(client, user_id="anna", items=ITEMS[:3], tmax=1)
+
+    assert answer["ranked_by"] == "request"
+    assert [(one["item_id"], one["pctr"]) for one in answer["items"]] == [
+        (f"item-{num}", None) for num in range(3)
+    ]
+    assert [(one["fallback"], one["reason"]) for one in answer["degraded"]] == [
+        ("request_order", "deadline")
+    ]
+
+
+class Slow(FakeClock):
+    """Every look at it takes ten milliseconds."""
+
+    def monotonic_s(self):
+        self.advance(0.01)
+        return super().monotonic_s()
