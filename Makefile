@@ -49,7 +49,7 @@ check: $(STAMP) ## Formatting, lint, types, layers, size
 bench: $(STAMP) ## A benchmark, for instance ARGS="spine --preset ml-100k --json out.json"
 	@$(BIN)/vizsla bench $(ARGS)
 
-soak: $(STAMP) ## Searches and item changes under kill -9 every minute (MINUTES=30 RUN=.vizsla/quickstart)
+soak: $(STAMP) ## Searches and item changes under kill -9 every minute (MINUTES=30 RUN=.vizsla/quickstart; one long life: ARGS="--kill-every 1800")
 	@$(BIN)/python -m loadtest.soak $(RUN) --minutes $(MINUTES) $(ARGS)
 
 clean: ## Remove caches (not .venv, not .vizsla)

@@ -9,7 +9,7 @@ from graph_index.duplicates import duplicated_rows
 from graph_index.graph import Graph
 from graph_index.reach import Reach
 
-__all__ = ["graph_report", "problems"]
+__all__ = ["graph_report", "outside", "problems"]
 
 _NEAR = 1e-4
 _ROWS_AT_ONCE = 8192
@@ -53,8 +53,8 @@ def graph_report(graph: Graph, item_vectors: NDArray[np.float32]) -> dict[str, f
 
 def problems(graph: Graph) -> list[str]:
     """Say what makes a graph unusable, one line each; empty when it is sound."""
-    if outside := _outside(graph):
-        return outside
+    if wrong := outside(graph):
+        return wrong
     found = []
     unreached = Reach(graph.neighbors, graph.entry_points).unreached()
     if len(unreached):
@@ -69,7 +69,7 @@ def problems(graph: Graph) -> list[str]:
     return found
 
 
-def _outside(graph: Graph) -> list[str]:
+def outside(graph: Graph) -> list[str]:
     """Name the arrays that hold item numbers out of range; nothing else can be asked of them."""
     tables = {"neighbors": graph.neighbors, "entry_points": graph.entry_points}
     return [

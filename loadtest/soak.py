@@ -4,9 +4,11 @@
 searchers and one updater work on it while the process is killed with SIGKILL every minute.
 The updater sends a change again, under the same event id, until it is acknowledged, and
 keeps a ledger of what was.  After every restart the server must know exactly what the ledger
-says; no answer may hold an item that had been paused or removed before it was asked for;
-memory must not grow from life to life; at the end the changes are compacted into a bundle and
-its graph is checked.
+says; no answer may hold an item that had been paused or removed before it was asked for.  The
+neighbour rows that searches walk are checked by the index checker under load, before each
+kill, and after each restart; at the end also those of a bundle into which the changes are
+compacted.  Memory must not grow from life to life, nor within a life: the latter is said of
+lives of at least seven minutes only (``--kill-every 900``).
 """
 
 from __future__ import annotations
@@ -27,13 +29,15 @@ import httpx
 import numpy as np
 
 from loadtest.server_process import ServerProcess, run_command
-from loadtest.soak_load import POOL, Soak
+from loadtest.soak_load import POOL, Life, Soak
+from loadtest.soak_memory import MOST_GROWTH_MIB_PER_MIN, MemoryWatch
 from vizsla.clock import Clock, SystemClock
 
 __all__ = ["main", "soak"]
 
 CHECKED_PER_LIFE = 200
 MEMORY_RATIO = 1.25
+SAMPLE_S = 1.0
 
 
 def soak(
@@ -46,7 +50,11 @@ def soak(
     seed: int = 0,
     clock: Clock | None = None,
 ) -> dict[str, Any]:
-    """Soak a copy of a run directory and return the report; ``wrong`` is empty when all held."""
+    """Soak a copy of a run directory and return the report; ``wrong`` is empty when all held.
+
+    The minutes are those that the process lives under load; restarts and checks come on top,
+    so that the number of kills does not hang on how fast the machine starts it.
+    """
     clock = clock or SystemClock()
     with tempfile.TemporaryDirectory(prefix="vizsla-soak-") as name:
         copy = _copied(run_dir, Path(name) / "run")
@@ -69,15 +77,19 @@ def _live_and_die(
 ) -> None:
     generator = np.random.default_rng([seed, 3])
     base_items = _base_items(one.server)
-    ends_s = one.clock.monotonic_s() + 60 * minutes
-    while one.clock.monotonic_s() < ends_s:
+    left_s = 60 * minutes
+    while left_s > 0:
+        life_s = min(kill_every_s, left_s)
+        left_s -= life_s
         with _load(one, base_items, n_searchers, change_pause_s, seed + 100 * len(one.lives)):
-            rss = _watched(one, min(kill_every_s, ends_s - one.clock.monotonic_s()))
+            memory = _watched(one, life_s)
+            one.check_graph()
             one.server.kill()
             started_s = one.clock.monotonic_s()
             one.server.start()
             restart_s = one.clock.monotonic_s() - started_s
-        one.lives.append({"rss_mib": rss, "restart_s": restart_s})
+        one.lives.append(Life(memory, restart_s))
+        one.check_graph()
         one.verify(generator, CHECKED_PER_LIFE)
     one.verify(generator, POOL)
 
@@ -104,14 +116,14 @@ def _load(
             thread.join()
 
 
-def _watched(one: Soak, seconds: float) -> float:
-    """Let the load run and return the median of the server's memory, in MiB, in the second half."""
-    wait = threading.Event()
-    samples = []
-    for _ in range(10):
-        wait.wait(max(0.0, seconds) / 10)
-        samples.append(one.server.rss_mib())
-    return statistics.median(samples[5:])
+def _watched(one: Soak, seconds: float) -> MemoryWatch:
+    """Let the load run, and watch the server's memory."""
+    wait, memory = threading.Event(), MemoryWatch()
+    started_s = one.clock.monotonic_s()
+    while (lived_s := one.clock.monotonic_s() - started_s) < seconds:
+        wait.wait(min(SAMPLE_S, seconds - lived_s))
+        memory.note(one.clock.monotonic_s() - started_s, one.server.rss_mib())
+    return memory
 
 
 def _base_items(server: ServerProcess) -> list[str]:
@@ -147,21 +159,37 @@ def _checked(one: Soak, run_dir: Path) -> dict[str, Any]:
 
 
 def _report(one: Soak, minutes: float) -> dict[str, Any]:
-    memory = [life["rss_mib"] for life in one.lives]
-    if len(memory) > 3:
-        first, last = statistics.median(memory[1:3]), statistics.median(memory[-2:])
-        if last > MEMORY_RATIO * first:
-            one.wrong.append(f"memory grew from {first:.0f} to {last:.0f} MiB")
+    memory = [life.memory.report() for life in one.lives]
+    _judge_memory(one, memory)
     return {
         "minutes": minutes,
         "n_kills": len(one.lives),
         "n_searches": len(one.search_ms),
         "n_acknowledged": one.ledger.n_acknowledged,
+        "n_graph_checks": one.n_graph_checks,
         "search_ms": _percentiles(one.search_ms),
         "change_ms": _percentiles(one.change_ms),
-        "rss_mib": [round(value) for value in memory],
-        "restart_s": [round(life["restart_s"], 1) for life in one.lives],
+        "memory": memory,
+        "memory_verdict": _overall([life["verdict"] for life in memory]),
+        "restart_s": [round(life.restart_s, 1) for life in one.lives],
     }
+
+
+def _judge_memory(one: Soak, memory: Sequence[dict[str, Any]]) -> None:
+    """Hold growth within a life, and from life to life, to be wrong."""
+    for number, life in enumerate(memory, start=1):
+        if life["verdict"] == "grows":
+            slope = life["slope_mib_per_min"]
+            one.wrong.append(f"life {number}: memory grows by {slope} MiB a minute, not within {MOST_GROWTH_MIB_PER_MIN}")  # fmt: skip
+    floors = [life.memory.floor_mib for life in one.lives]
+    if len(floors) > 3:
+        first, last = statistics.median(floors[1:3]), statistics.median(floors[-2:])
+        if last > MEMORY_RATIO * first:
+            one.wrong.append(f"memory grew from life to life, from {first:.0f} to {last:.0f} MiB")
+
+
+def _overall(verdicts: Sequence[str]) -> str:
+    return next((one for one in ("grows", "flat") if one in verdicts), "too short")
 
 
 def _percentiles(values: Sequence[float]) -> dict[str, float]:
@@ -174,8 +202,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; the exit status is 1 when anything was wrong."""
     parser = argparse.ArgumentParser(description="Searches and item changes under kill -9.")
     parser.add_argument("run", type=Path, help="A run directory whose bundle has a graph.")
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--kill-every", type=float, default=60.0, help="Seconds.")
+    parser.add_argument(
+        "--minutes", type=float, default=30.0, help="Under load; restarts come on top."
+    )
+    parser.add_argument(
+        "--kill-every",
+        type=float,
+        default=60.0,
+        help="Seconds that the process lives; from 420 on its memory is judged.",
+    )
     parser.add_argument("--json", type=Path, help="Write the report here too.")
     asked = parser.parse_args(arguments)
     report = soak(asked.run, asked.minutes, kill_every_s=asked.kill_every)

@@ -11,14 +11,16 @@ import httpx
 import numpy as np
 
 from loadtest.server_process import ServerProcess
+from loadtest.soak_memory import MemoryWatch
 from vizsla.clock import Clock
 
-__all__ = ["POOL", "Ledger", "Soak"]
+__all__ = ["POOL", "Ledger", "Life", "Soak"]
 
 POOL = 500
 """Items that are made, changed, paused and removed."""
 
 RETRY_S = 0.05
+CHECK_S = 120.0
 
 
 @dataclass(slots=True)
@@ -57,6 +59,14 @@ class Ledger:
             return items & self.hidden_since_s.keys()
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One life of the server: its memory, and how long the next one took to be ready."""
+
+    memory: MemoryWatch
+    restart_s: float
+
+
 @dataclass(slots=True)
 class Soak:
     """One soak: its counts, and everything found wrong."""
@@ -67,7 +77,8 @@ class Soak:
     wrong: list[str] = field(default_factory=list)
     search_ms: list[float] = field(default_factory=list)
     change_ms: list[float] = field(default_factory=list)
-    lives: list[dict[str, float]] = field(default_factory=list)
+    lives: list[Life] = field(default_factory=list)
+    n_graph_checks: int = 0
     over: threading.Event = field(default_factory=threading.Event)
 
     def search(self, base_items: Sequence[str], seed: int) -> None:
@@ -132,6 +143,13 @@ class Soak:
             self.change_ms.append(1000 * (self.clock.monotonic_s() - started_s))
             self.ledger.acknowledge(record["item_id"], state, self.clock.monotonic_s())
             return
+
+    def check_graph(self) -> None:
+        """Let the server check every neighbour row that its searches walk now."""
+        answer = httpx.get(f"{self.server.url}/graphz", timeout=CHECK_S, trust_env=False)
+        self.n_graph_checks += 1
+        if answer.status_code != 200:
+            self.wrong.append(f"the graph of life {len(self.lives) + 1}: {answer.text[:300]}")
 
     def verify(self, generator: np.random.Generator, at_most: int) -> None:
         """Compare what the server knows with the ledger; called while nothing changes."""

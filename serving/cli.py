@@ -91,7 +91,7 @@ def churn(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Insert and remove items in a copy in memory; compare with a graph built anew."""
-    from graph_index.live.churn import churn_rows
+    from graph_index.live.churn import churn_rows, churn_steps
     from serving.adapters.bundle_store import deep_scorer_loader
     from serving.adapters.user_histories import sample_histories
 
@@ -100,15 +100,19 @@ def churn(
     if users_file is None:
         raise NotFoundError(f"{run}: no users.parquet; give a directory of `vizsla train`")
     histories = sample_histories(users_file, queries, seed)
-    rows = churn_rows(
-        opened.item_vectors(),
-        deep_scorer_loader(load_settings().serving.scorer_threads)(opened),
-        [Query(opened.vocabulary.nums(history)) for history in histories],
-        share=share,
-        k=k,
-        seed=seed,
-        progress=say,
-    )
+    scorer = deep_scorer_loader(load_settings().serving.scorer_threads)(opened)
+    n_steps = churn_steps(opened.manifest.n_items, len(histories))
+    with progress("changing the catalogue", total=n_steps, unit="steps") as bar:
+        rows = churn_rows(
+            opened.item_vectors(),
+            scorer,
+            [Query(opened.vocabulary.nums(history)) for history in histories],
+            share=share,
+            k=k,
+            seed=seed,
+            progress=bar.note,
+            advance=bar.advance,
+        )
     if as_json:
         print_json({"bundle": str(opened.path), "rows": rows})
     else:

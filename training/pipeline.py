@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,7 @@ from training.validation import (
 )
 from vizsla.cli_output import say
 from vizsla.clock import Clock, SystemClock
+from vizsla.config import default_threads
 from vizsla.contracts.features import DatasetManifest
 from vizsla.datasets import read_manifest
 from vizsla.errors import UsageError
@@ -49,7 +49,7 @@ class TrainRequest:
         out: The run's folder.
         seed: Fixes everything random.
         assignments: Dotted recipe setting to value.
-        threads: Torch threads; 0 for one per core.
+        threads: Torch threads; 0 for what ``OMP_NUM_THREADS`` says, else one per core.
         resume: Go on with an unfinished run.
         fresh: Start again in a folder that holds a run.
         warm_start: Folder of another run whose first stage is taken.
@@ -168,7 +168,7 @@ def _train_here(request: TrainRequest, recipe: Recipe, split: Split) -> Matcher 
     options = RunOptions(
         out=request.out,
         seed=request.seed,
-        threads=request.threads or os.cpu_count() or 1,
+        threads=request.threads or default_threads(),
         resume=request.resume,
         warm_start=request.warm_start,
         should_stop=request.should_stop,

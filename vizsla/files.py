@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_directory", "atomic_path", "sha256_file", "write_text"]
+__all__ = ["atomic_directory", "atomic_path", "file_name_of", "sha256_file", "write_text"]
+
+_LONGEST_NAME = 50
+"""Characters; a name has at most 255 bytes on most file systems, and a character up to four."""
+
+
+def file_name_of(id_: str) -> str:
+    """Return an identifier as a part of a file's name: itself where that is safe, else like it.
+
+    Letters, digits, ``-`` and ``_`` stay.  Where anything else gave way to ``_``, or the end
+    was cut off, the start of a hash keeps different identifiers apart.
+
+    Example:
+        >>> file_name_of("B00-42"), file_name_of("../a b"), file_name_of("Größe")
+        ('B00-42', '_a_b-2c2c791a', 'Größe')
+    """
+    safe = re.sub(r"[^\w-]+", "_", id_)[:_LONGEST_NAME]
+    if safe == id_ and safe:
+        return safe
+    digest = hashlib.sha256(id_.encode(errors="surrogatepass")).hexdigest()
+    return f"{safe}-{digest[:8]}"
 
 
 def sha256_file(path: Path) -> str:

@@ -16,6 +16,7 @@ from vizsla.cli_output import print_json, print_table, say
 from vizsla.contracts.index import ProxyScorer, Query, Scorer
 from vizsla.errors import DataError, NotFoundError, UsageError
 from vizsla.figures import check_pictures
+from vizsla.files import file_name_of
 from vizsla.registry import Registry
 from vizsla.user_features import encode_features
 from vizsla.vocabulary import UNKNOWN
@@ -96,7 +97,8 @@ class _Pictures:
     def _surroundings(self, num: int) -> Path:
         from graph_index.analysis.pictures import draw_surroundings
 
-        target = self._out / f"item-{num}.png"
+        item_id = self._bundle.vocabulary.id(num)
+        target = self._out / f"item-{file_name_of(item_id)}.png"
         draw_surroundings(self._graph, self._vectors, num, self._name, target)
         return target
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_index.build import build_graph
+from graph_index.build import NEIGHBOURS, build_graph
 from graph_index.graph import Graph
 from graph_index.live.graph import LiveGraph
 from graph_index.retriever import GraphRetriever
@@ -18,13 +18,16 @@ from vizsla.clock import Clock, SystemClock
 from vizsla.contracts.index import Mode, ProxyScorer, Query, SearchOptions
 from vizsla.rng import numpy_generator
 
-__all__ = ["ChurnRow", "churn_rows"]
+__all__ = ["ChurnRow", "churn_rows", "churn_steps"]
 
 ChurnRow = dict[str, str | int | float]
+Advance = Callable[[float], None]
 
 _INSERTED_TOGETHER = 256
 _REMOVED_TOGETHER = 1024
 _ASKED_TOGETHER = 32
+_SEARCHES = 7
+"""Once exhaustively, and three graphs from two starts."""
 
 
 class _Renumbered:
@@ -51,6 +54,19 @@ class _Renumbered:
         return self._scorer.proxy(state)
 
 
+def churn_steps(n_items: int, n_queries: int) -> int:
+    """Return how many steps ``churn_rows`` counts: items built, changed and healed, and searches.
+
+    Whatever the share, what is not built into the first graph is inserted, and what is not
+    built into the second was healed.
+
+    Example:
+        >>> churn_steps(100, 10)
+        270
+    """
+    return 2 * n_items + _SEARCHES * n_queries
+
+
 def churn_rows(  # noqa: PLR0913  # a bench: each is a number of its report
     item_vectors: NDArray[np.float32],
     scorer: ProxyScorer,
@@ -61,6 +77,7 @@ def churn_rows(  # noqa: PLR0913  # a bench: each is a number of its report
     seed: int = 0,
     clock: Clock | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    advance: Advance = lambda _: None,
 ) -> list[ChurnRow]:
     """Insert a share of the catalogue into a graph of the rest, remove as much, and search.
 
@@ -78,6 +95,7 @@ def churn_rows(  # noqa: PLR0913  # a bench: each is a number of its report
         seed: Chooses the items.
         clock: Measures times.
         progress: Told what comes next.
+        advance: Told of steps that are done, ``churn_steps`` in all.
 
     Returns:
         A row per graph (``unhealed``, ``changed``, ``rebuilt``) and start (``proxy``,
@@ -91,21 +109,22 @@ def churn_rows(  # noqa: PLR0913  # a bench: each is a number of its report
     n_first = n_items - n_changed
     gone = numpy_generator(seed, "churn removes").permutation(n_first)[:n_changed]
     left = np.setdiff1d(places, places[gone])
-    compare = _Comparison(item_vectors, scorer, queries, left, k)
+    progress("searching all that is left exhaustively")
+    compare = _Comparison(item_vectors, scorer, queries, left, k, advance)
 
     progress("building the first graph")
     first = item_vectors[places[:n_first]]
-    live = LiveGraph(build_graph(first, seed=seed), first)
+    live = LiveGraph(_built(first, seed, advance), first)
     progress("inserting")
-    insert_s = _timed(clock, lambda: _insert(live, item_vectors[places[n_first:]]))
+    insert_s = _timed(clock, lambda: _insert(live, item_vectors[places[n_first:]], advance))
     remove_s = _timed(clock, lambda: live.remove(gone))
     unhealed = live.publish()
     progress("healing")
-    heal_s = _timed(clock, lambda: _heal(live))
+    heal_s = _timed(clock, lambda: _heal(live, advance))
     changed = live.publish()
     progress("building anew")
     started_s = clock.monotonic_s()
-    rebuilt = build_graph(item_vectors[left], seed=seed)
+    rebuilt = _built(item_vectors[left], seed, advance)
     rebuild_s = clock.monotonic_s() - started_s
 
     times = {"insert_ms": 1e3 * insert_s / n_changed, "remove_ms": 1e3 * remove_s / n_changed}
@@ -133,7 +152,9 @@ class _Comparison:
         queries: Sequence[Query],
         left: NDArray[np.int64],
         k: int,
+        advance: Advance,
     ) -> None:
+        self._advance = advance
         self._item_vectors = item_vectors
         self._scorer = scorer
         # what is gone is in no history, whichever graph is asked
@@ -174,18 +195,34 @@ class _Comparison:
             for result in retriever.search(scorer, queries, options):
                 found.append(places[result.item_nums])
                 n_scored += result.work.n_scored
+            self._advance(len(queries))
         return found, n_scored
 
 
-def _insert(live: LiveGraph, vectors: NDArray[np.float32]) -> None:
+def _built(vectors: NDArray[np.float32], seed: int, advance: Advance) -> Graph:
+    done = 0.0
+
+    def report(step: str, share: float) -> None:
+        nonlocal done
+        if step == NEIGHBOURS:
+            advance((share - done) * len(vectors))
+            done = share
+
+    return build_graph(vectors, seed=seed, progress=report)
+
+
+def _insert(live: LiveGraph, vectors: NDArray[np.float32], advance: Advance) -> None:
     for start in range(0, len(vectors), _INSERTED_TOGETHER):
-        live.insert(vectors[start : start + _INSERTED_TOGETHER])
+        some = vectors[start : start + _INSERTED_TOGETHER]
+        live.insert(some)
         live.publish()
+        advance(len(some))
 
 
-def _heal(live: LiveGraph) -> None:
-    while live.heal(_REMOVED_TOGETHER):
+def _heal(live: LiveGraph, advance: Advance) -> None:
+    while n_healed := live.heal(_REMOVED_TOGETHER):
         live.publish()
+        advance(n_healed)
     live.refresh_entries()
 
 

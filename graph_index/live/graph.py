@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from graph_index.graph import Graph
 from graph_index.live.candidates import near_items
-from graph_index.live.entries import EntrySet
+from graph_index.live.check import LiveState
+from graph_index.live.entries import EntryGrowth, EntrySet
 from graph_index.live.healing import Healed, Healing
 from graph_index.live.linking import Linker
 from graph_index.live.rows import GrowingRows, RowVersions
@@ -116,6 +117,13 @@ class LiveGraph:
         """Return what was last published."""
         return self._snapshot
 
+    def state(self) -> LiveState:
+        """Return what was last published with what is known of its places, to be checked."""
+        last = self._snapshot
+        passed = np.zeros(last.graph.n_items, np.bool_)
+        passed[self._gone] = True
+        return LiveState(last.graph, last.item_vectors, self.present, passed)
+
     def publish(self) -> GraphSnapshot:
         """Show all changes since the last time to readers that ask from now on."""
         self._rows.publish()
@@ -196,13 +204,26 @@ class LiveGraph:
         self._gone = self._gone[len(healing.gone) :]
         return len(healing.gone)
 
-    def refresh_entries(self) -> int:
-        """Add entries as the catalogue grows, the new items farthest from any; return how many."""
-        added = self._entries.grow(self._present, self._vectors.view())
+    def entry_growth(self) -> EntryGrowth | None:
+        """Return the search for further entries, to be run beside further changes; None for none.
+
+        As the catalogue grows, the new items that are farthest from any entry join.
+        """
+        return self._entries.growth(self._present, self._vectors.view())
+
+    def add_entries(self, nums: NDArray[np.int64]) -> int:
+        """Make items entries, unless they are gone by now, or entries; return how many."""
+        added = np.setdiff1d(nums[self._present[nums]], self._entries.nums)
         if len(added):
             self._n_inserts += 1
+            self._entries.add(added)
             self._forest().put(added, np.full(len(added), -1, np.int32))
         return len(added)
+
+    def refresh_entries(self) -> int:
+        """Add entries as the catalogue grows; return how many."""
+        growth = self.entry_growth()
+        return 0 if growth is None else self.add_entries(growth.run())
 
     def _insert(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         self._n_inserts += 1
@@ -220,7 +241,7 @@ class LiveGraph:
         linker = Linker(self._rows, forest.view(), self._vectors.view(), self._ef)
         for row, num in enumerate(nums.tolist()):
             if not linker.link(num, np.concatenate([near[row], nums[:row]])):
-                self._entries.add(num)
+                self._entries.add(nums[row : row + 1])
                 forest.put(nums[row : row + 1], np.array([-1], np.int32))
         self._present = _with_marks(self._present, nums)
         self._alive = _with_marks(self._alive, nums)

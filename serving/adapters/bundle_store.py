@@ -169,7 +169,7 @@ def _golden_scores(
 
 def _warm_up(engine: Engine) -> None:
     """The first searches of a process are slow (memory maps, thread pools); users pay none."""
-    popular = engine.catalogue.by_popularity
+    popular = engine.catalogue.popular(WARM_UPS + 10)
     features = encode_features(engine.manifest.user_features, {})
     for row in range(min(WARM_UPS, len(popular))):
         query = Query(popular[row : row + 10], features)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, NoReturn
 
+import numpy as np
 from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.requests import Request
@@ -15,6 +17,7 @@ from serving.adapters.problems import PROBLEM_PAGES
 from serving.adapters.served import Served
 from vizsla.contracts.api import (
     MAX_ID_LENGTH,
+    GraphHealth,
     Health,
     ItemChanged,
     ItemPut,
@@ -124,6 +127,21 @@ def _operations(router: APIRouter, served: Served) -> None:
         body = readiness(served).model_dump(mode="json")
         return JSONResponse(body, 200 if ready else 503)
 
+    one_at_a_time = asyncio.Lock()
+
+    @router.get(
+        "/graphz",
+        tags=["operations"],
+        summary="Is the graph sound",
+        responses={404: PROBLEM, 503: {"model": GraphHealth, "description": "It is damaged."}},
+    )
+    async def graphz() -> JSONResponse:
+        """Check every neighbour row that searches of this process walk now: slow beside a search."""
+        async with one_at_a_time:
+            wrong = await asyncio.to_thread(served.live.problems)
+        health = GraphHealth(status="damaged" if wrong else "sound", problems=wrong)
+        return JSONResponse(health.model_dump(mode="json"), 503 if wrong else 200)
+
     @router.get("/metrics", tags=["operations"], summary="Prometheus metrics")
     async def metrics() -> PlainTextResponse:
         return PlainTextResponse(served.metrics.render(), media_type=CONTENT_TYPE)
@@ -144,7 +162,7 @@ def _items(router: APIRouter, served: Served) -> None:
         return ItemResponse(
             item_id=item_id,
             active=catalogue.is_active(num),
-            n_interactions=int(catalogue.n_interactions[num]),
+            n_interactions=int(catalogue.n_interactions(np.array([num]))[0]),
             attributes=catalogue.attributes(num),
         )
 

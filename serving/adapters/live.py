@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from graph_index.attributes import AttributeStore, OverlaidAttributes
+from graph_index.check import problems
+from graph_index.live.check import live_problems
 from graph_index.live.healing import Healed, Healing
 from graph_index.live.items import LiveItems
 from graph_index.live.states import Applied
 from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
+from serving.adapters.changeable import can_change, why_not
 from serving.adapters.healing import HealingSchedule
 from serving.adapters.item_changes import UNWRITTEN, Accepted, Wanted, resolved, reused
 from serving.adapters.item_log import apply_log, decoded, start_offset
@@ -26,6 +29,7 @@ from vizsla.errors import (
     IncompatibleArtifactError,
     LogMovedError,
     LogUnavailableError,
+    NotFoundError,
 )
 from vizsla.telemetry.metrics import Metrics
 
@@ -83,17 +87,22 @@ class LiveEngine:
                 self._catch_up(self._opened())
 
     def tend(self) -> None:
-        """Apply what is new, and now and then link the neighbours of removed items.
+        """Apply what is new, and now and then look for entries and link removed items' neighbours.
 
-        That is a pass over the whole graph.  It is computed beside further changes; only when
-        inserts have outdated it some times in a row do changes wait for it.
+        Both are slow, the latter a pass over the whole graph.  They are computed beside further
+        changes; only when inserts have outdated a pass some times in a row do changes wait for it.
         """
         with self._lock:
             if self._items is None and not self._log_file.exists():
                 return
             items = self._opened()
             self._catch_up(items)
-            if items.live.refresh_entries():
+            growth = items.live.entry_growth()
+        found = None if growth is None else growth.run()
+        with self._lock:
+            if self._items is not items:  # it begins again from the bundle
+                return
+            if found is not None and items.live.add_entries(found):
                 self._publish(items)
             healing = items.live.healing() if self._healing.is_due(items.live) else None
             if healing is None:
@@ -103,7 +112,7 @@ class LiveEngine:
                 return
         healed = healing.run()
         with self._lock:
-            if self._items is items:  # else it begins again from the bundle
+            if self._items is items:
                 self._finish(items, healing, healed)
 
     def accept(self, wanted: Sequence[Wanted]) -> list[Accepted | Exception]:
@@ -132,6 +141,22 @@ class LiveEngine:
                 self._catch_up(items)
                 return outcomes
         raise LogUnavailableError("other processes write to the item log all the time; retry")
+
+    def problems(self) -> list[str]:
+        """Check the graph that searches walk now; empty when it is sound.
+
+        A pass over the whole graph, beside searches and changes.
+
+        Raises:
+            NotFoundError: The bundle is searched without a graph in this process.
+        """
+        with self._lock:
+            state = None if self._items is None else self._items.live.state()
+        if state is not None:
+            return live_problems(state)
+        if not isinstance(self._engine.retriever, GraphRetriever):
+            raise NotFoundError("this bundle is searched without a graph in this process")
+        return problems(self._engine.retriever.graph)
 
     def close(self) -> None:
         """Let go of the log."""
@@ -196,8 +221,8 @@ class LiveEngine:
     def _opened(self) -> LiveItems:
         if self._items is None:
             retriever = self._engine.retriever
-            if not _can_change(self._engine):
-                raise IncompatibleArtifactError(_why_not(self._engine))
+            if not can_change(self._engine):
+                raise IncompatibleArtifactError(why_not(self._engine))
             if self._log is None:
                 self._log = self._open_log(self._log_file)
             manifest = self._engine.manifest
@@ -268,18 +293,3 @@ class LiveEngine:
             offset=snapshot.offset,
         )
         self._show(engine)
-
-
-def _can_change(engine: Engine) -> bool:
-    return isinstance(engine.retriever, GraphRetriever) and isinstance(
-        engine.scorer, UpdatableScorer
-    )
-
-
-def _why_not(engine: Engine) -> str:
-    if engine.manifest.shards is None:
-        return "this bundle cannot take changes of items: it has no graph; run: vizsla index build"
-    return (
-        "this bundle cannot take changes of items: it is sharded; compact the log into the bundle "
-        "it was made from, and run: vizsla index shard"
-    )

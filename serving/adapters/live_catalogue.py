@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from graph_index.live.states import ItemsSnapshot
 from graph_index.live.vocabulary import LiveVocabulary
-from serving.adapters.catalogue import BundleCatalogue
+from serving.adapters.catalogue import BundleCatalogue, first_of, growing_parts
 from vizsla.vocabulary import UNKNOWN
 
 __all__ = ["LiveCatalogue"]
@@ -34,29 +33,24 @@ class LiveCatalogue:
         """Item identifiers; the number is a place of the graph."""
         return self._snapshot.vocabulary
 
-    @cached_property
-    def n_interactions(self) -> NDArray[np.int64]:
-        """``(N,)`` training interactions per place; 0 for an item that training never saw."""
-        counts = np.zeros(self._snapshot.graph.graph.n_items, np.int64)
-        counts[: len(self._base.n_interactions)] = self._base.n_interactions
-        nums, known_as = self._placed
-        counts[nums] = np.where(known_as == UNKNOWN, 0, self._base.n_interactions[known_as])
-        return counts
+    def n_interactions(self, item_nums: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the training interactions of items; 0 for one that training never saw."""
+        known_as = self._base.vocabulary.nums(self.vocabulary.ids(item_nums.tolist()))
+        return np.where(known_as == UNKNOWN, 0, self._base.n_interactions(known_as))
 
-    @cached_property
-    def by_popularity(self) -> NDArray[np.int64]:
-        """Items that may be returned, most interactions first."""
-        alive = self._snapshot.graph.graph.alive
-        original = alive.copy()
-        original[self._placed[0]] = False
-        order = self._base.all_by_popularity
-        kept = order[original[order]]
-        nums = np.sort(self._placed[0])
-        nums = nums[alive[nums]]
-        counts = self.n_interactions
-        places = np.searchsorted(-counts[kept], -counts[nums], side="right")
-        order = np.argsort(places, kind="stable")
-        return np.insert(kept, places[order], nums[order])
+    def popular(self, at_most: int, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Return items that may be returned, most interactions first.
+
+        In the order of the bundle, then those that training never saw.  Nothing is made for a
+        state before it is asked for, and no more of the order is followed than an answer takes.
+        """
+        return first_of(self._parts(), at_most, self._snapshot.graph.graph.alive, allowed)
+
+    def _parts(self) -> Iterator[NDArray[np.int64]]:
+        for rows in growing_parts(self._base.by_popularity):
+            places = self.vocabulary.places(rows)
+            yield places[places != UNKNOWN]
+        yield self.vocabulary.new_places
 
     def is_active(self, item_num: int) -> bool:
         """Return whether an item may be in an answer."""
@@ -71,16 +65,9 @@ class LiveCatalogue:
 
     def rows(self, item_ids: Iterable[str]) -> dict[int, tuple[str, dict[str, Any]]]:
         """Return place to identifier and filtered attributes of those items that are there."""
-        found = {}
-        for item_id in item_ids:
-            num, known_as = self.vocabulary.num(item_id), self._base.vocabulary.num(item_id)
-            if num != UNKNOWN:
-                count = 0 if known_as == UNKNOWN else int(self._base.n_interactions[known_as])
-                found[num] = (item_id, self.attributes(num) | {"n_interactions": count})
-        return found
-
-    @cached_property
-    def _placed(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Places that changes gave out, and which item of the bundle each holds, if any."""
-        placed = {num: id_ for id_, num in self.vocabulary.changes().items() if num != UNKNOWN}
-        return np.array(list(placed), np.int64), self._base.vocabulary.nums(placed.values())
+        there = {id_: num for id_ in item_ids if (num := self.vocabulary.num(id_)) != UNKNOWN}
+        counts = self.n_interactions(np.array(list(there.values()), np.int64)).tolist()
+        return {
+            num: (id_, self.attributes(num) | {"n_interactions": count})
+            for (id_, num), count in zip(there.items(), counts, strict=True)
+        }

@@ -48,14 +48,12 @@ class Catalogue(Protocol):
         """Item identifiers; the row is the item number."""
         ...
 
-    @property
-    def n_interactions(self) -> NDArray[np.int64]:
-        """``(N,)`` training interactions per item."""
+    def n_interactions(self, item_nums: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the training interactions of items."""
         ...
 
-    @property
-    def by_popularity(self) -> NDArray[np.int64]:
-        """Items that may be returned, most interactions first, ties to the smaller number."""
+    def popular(self, at_most: int, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Return items that may be returned and are allowed, most interactions first."""
         ...
 
     def is_active(self, item_num: int) -> bool:

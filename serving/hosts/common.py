@@ -23,7 +23,9 @@ def bind(host: str, port: int) -> socket.socket:
         ConfigError: The port is in use, or the address is not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends small writes at once only where the protocol is named; or an answer's body
+    # waits for the client's delayed acknowledgement of its headers, about 40 ms
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))

@@ -47,7 +47,8 @@ SURFACE = {
     ),
     "vizsla.config": (
         "ENV_PREFIX LiveSettings Resolved SearchSettings ServingSettings Settings TelemetrySettings "
-        "export_environment load_settings resolve_settings setting_fields use_config_file"
+        "default_threads export_environment load_settings resolve_settings setting_fields "
+        "use_config_file"
     ),
     "vizsla.registry": "Registry",
     "vizsla.vocabulary": "UNKNOWN Vocabulary",

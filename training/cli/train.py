@@ -60,7 +60,10 @@ def train(
         typer.Option(help="Take a finished run's choices, and train on its validation data too."),
     ] = None,
     threads: Annotated[
-        int, typer.Option(min=0, help="Torch threads; 0: one per core, or one per worker.")
+        int,
+        typer.Option(
+            min=0, help="Torch threads; 0: OMP_NUM_THREADS, else one per core; one per worker."
+        ),
     ] = 0,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Train on this many processes under Ray.")

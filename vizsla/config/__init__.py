@@ -7,6 +7,7 @@ variable or the flag that it came from.
 
 from vizsla.config.resolve import (
     Resolved,
+    default_threads,
     export_environment,
     load_settings,
     resolve_settings,
@@ -30,6 +31,7 @@ __all__ = [
     "ServingSettings",
     "Settings",
     "TelemetrySettings",
+    "default_threads",
     "export_environment",
     "load_settings",
     "resolve_settings",

@@ -23,6 +23,7 @@ from vizsla.errors import ConfigError
 
 __all__ = [
     "Resolved",
+    "default_threads",
     "export_environment",
     "load_settings",
     "resolve_settings",
@@ -99,6 +100,26 @@ def export_environment(variables: Mapping[str, str]) -> None:
     Ray's switches are derived from our settings this way, so that nobody sets them by hand.
     """
     os.environ.update(variables)
+
+
+def default_threads(environ: Mapping[str, str] | None = None) -> int:
+    """Return how many threads a computation takes where nobody says: one per core.
+
+    ``OMP_NUM_THREADS`` is the operator's word on it, for this and every other library.  Of a
+    list (one number per nesting level) the first counts; what is no such number says nothing.
+
+    Args:
+        environ: Instead of the process's environment, for tests.
+
+    Example:
+        >>> default_threads({"OMP_NUM_THREADS": "3"}), default_threads({"OMP_NUM_THREADS": "2,1"})
+        (3, 2)
+    """
+    variables = os.environ if environ is None else environ
+    said = variables.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if said.isascii() and said.isdecimal() and int(said) > 0:
+        return int(said)
+    return os.cpu_count() or 1
 
 
 def _file(path: Path | None, variables: Mapping[str, str]) -> Path | None:

@@ -28,6 +28,7 @@ __all__ = [
     "ColdStart",
     "Context",
     "Degradation",
+    "GraphHealth",
     "Health",
     "ItemChanged",
     "ItemOutcome",
@@ -448,6 +449,13 @@ class Readiness(_Answer):
     n_items: int = 0
     n_users: int = 0
     warnings: list[Notice] = Field(default_factory=list)
+
+
+class GraphHealth(_Answer):
+    """Whether the graph that searches walk is sound, with all changes of items."""
+
+    status: Literal["sound", "damaged"]
+    problems: list[str] = Field(description="What is wrong, a line each; empty when it is sound.")
 
 
 class ItemChanged(_Answer):

@@ -66,11 +66,8 @@ class Retrieve:
 
     def _popular(self, job: Job, visitor: Visitor) -> Found:
         catalogue = self._engine.catalogue
-        nums = catalogue.by_popularity
-        if visitor.allowed is not None:
-            nums = nums[visitor.allowed[nums]]
-        nums = nums[: job.n_wanted + len(visitor.excluded)]
-        return Found(nums, catalogue.n_interactions[nums].astype(np.float32))
+        nums = catalogue.popular(job.n_wanted + len(visitor.excluded), visitor.allowed)
+        return Found(nums, catalogue.n_interactions(nums).astype(np.float32))
 
 
 def _is_searched(visitor: Visitor) -> bool:

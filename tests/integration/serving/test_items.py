@@ -388,3 +388,26 @@ def test_a_record_that_cannot_be_read_is_passed_over(client: Any) -> None:
     metrics = client.get("/metrics").text
     assert 'vizsla_item_changes_total{outcome="skipped"} 1.0' in metrics
     assert "vizsla_item_log_records 3.0" in metrics
+
+
+def test_the_graph_of_a_changed_catalogue_is_sound(client: Any) -> None:
+    """The checker reads the rows that searches walk, before changes and after."""
+    before = client.get("/graphz")
+    client.request("PUT", "/v1/items/new", json={"vector": vector_of(client, "item-5")})
+    client.request("DELETE", "/v1/items/item-6")
+    after = client.get("/graphz")
+
+    assert before.json() == after.json() == {"status": "sound", "problems": []}
+    assert before.status_code == after.status_code == 200
+
+
+def test_a_damaged_row_is_found(client: Any) -> None:
+    """A row of the running process that leads nowhere turns the answer to 503."""
+    client.request("PUT", "/v1/items/new", json={"vector": vector_of(client, "item-5")})
+    table = client.app.served.current.engine.retriever.graph.neighbors.base
+    table[3, 0] = 99
+    answer = client.get("/graphz")
+
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "damaged"
+    assert "neighbors: item numbers" in answer.json()["problems"][0]

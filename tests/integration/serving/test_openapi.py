@@ -33,6 +33,7 @@ def test_document_has_every_public_route(client: Any) -> None:
         "/v1/items:batch",
         "/healthz",
         "/readyz",
+        "/graphz",
         "/metrics",
         "/problems/{slug}",
     }

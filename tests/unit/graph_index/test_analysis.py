@@ -140,7 +140,7 @@ def test_describe_prints_and_draws(run, tmp_path, capsys):
     assert code == 0
     assert found["n_items"] == 60
     assert found["bundle"] == str(load(run).path)
-    assert found["pictures"] == [str(out / name) for name in ("degrees.png", "item-3.png", "walk.png")]  # fmt: skip
+    assert found["pictures"] == [str(out / name) for name in ("degrees.png", "item-item-3.png", "walk.png")]  # fmt: skip
     for path in found["pictures"]:
         picture = imread(path)
         assert picture.shape[0] > 400

@@ -1,12 +1,13 @@
 """Settings: file, environment, flags, and where each value came from."""
 
+import os
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
-from vizsla.config import Settings, load_settings, resolve_settings, setting_fields
+from vizsla.config import Settings, default_threads, load_settings, resolve_settings, setting_fields
 from vizsla.errors import ConfigError
 
 
@@ -195,3 +196,15 @@ def test_no_override_ends_in_anything_but_settings_or_one_line(name, value):
     """Whatever the user types."""
     with suppress(ConfigError):
         resolve_settings(overrides={name: value}, environ={})
+
+
+@pytest.mark.parametrize(("said", "threads"), [("1", 1), (" 12 ", 12), ("4,2,1", 4)])
+def test_the_operator_s_word_on_threads_counts(said, threads):
+    """As OpenMP reads its variable: one number, or one per nesting level."""
+    assert default_threads({"OMP_NUM_THREADS": said}) == threads
+
+
+@pytest.mark.parametrize("environ", [{}, *({"OMP_NUM_THREADS": no} for no in ("", "0", "-2", "x"))])
+def test_without_a_word_there_is_a_thread_per_core(environ):
+    """What OpenMP would pass over says nothing here either."""
+    assert default_threads(environ) == os.cpu_count()

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from hypothesis import given, strategies as st
 
-from vizsla.files import atomic_directory, atomic_path, sha256_file, write_text
+from vizsla.files import atomic_directory, atomic_path, file_name_of, sha256_file, write_text
 
 
 def names(folder):
@@ -62,3 +62,23 @@ def test_the_hash_is_of_the_content(tmp_path_factory, content):
     path.write_bytes(content)
 
     assert sha256_file(path) == hashlib.sha256(content).hexdigest()
+
+
+@given(ids=st.sets(st.text(max_size=256), min_size=2, max_size=20))
+def test_any_identifier_names_a_file(tmp_path_factory, ids):
+    """Whatever an identifier holds, it names one file in the folder, and no two the same."""
+    folder = tmp_path_factory.mktemp("named")
+    for id_ in ids:
+        (folder / f"item-{file_name_of(id_)}.png").write_text("")
+
+    assert len(names(folder)) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("id_", "start"),
+    [("50", "50"), ("a/b", "a_b-"), ("..", "_-"), ("", "-"), ("x" * 300, "x" * 50)],
+)
+def test_an_identifier_stays_readable(id_, start):
+    """A safe identifier is its own name; another one is recognised."""
+    assert file_name_of(id_).startswith(start)
+    assert (file_name_of(id_) == id_) == (id_ == "50")

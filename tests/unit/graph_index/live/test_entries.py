@@ -25,6 +25,8 @@ def test_nothing_is_looked_at_while_no_entry_is_wanted():
     entries.note_new(np.array([5]))
     vectors = numpy_generator(0, "entries").normal(size=(25, 2)).astype(np.float32)
 
-    assert not len(entries.grow(np.ones(16, np.bool_), vectors))
-    assert entries.grow(np.ones(25, np.bool_), vectors).tolist() == [5]
-    assert not entries._new
+    assert entries.growth(np.ones(16, np.bool_), vectors) is None
+    growth = entries.growth(np.ones(25, np.bool_), vectors)
+    assert growth is not None
+    assert growth.run().tolist() == [5]
+    assert entries.growth(np.ones(25, np.bool_), vectors) is None

@@ -311,3 +311,21 @@ def test_the_vocabulary_keeps_its_older_states():
     assert states[5].nums(["n4", "n6", "n7"]).tolist() == [4, 6, -1]
     assert last.ids() == ["a", "b", "n2497", "n2498", "n2499"]
     assert last.content_hash == Vocabulary(last.ids()).content_hash
+    assert last.new_places.tolist() == [2497, 2498, 2499]
+
+
+def test_items_of_the_bundle_are_followed_to_their_places():
+    """Moved, removed, come again or as they were: as the dictionary says, in every state."""
+    rng = numpy_generator(0, "moves")
+    base = Vocabulary([f"i{row}" for row in range(60)])
+    states = [LiveVocabulary(base)]
+    for num in range(60, 2400):
+        id_ = f"i{rng.integers(90)}"  # a third of them the bundle does not know
+        gone = bool(rng.random() < 0.3)
+        states.append(states[-1].changed({id_: -1 if gone else num}))
+    rows = rng.permutation(60)
+
+    for state in states[::97]:
+        assert state.places(rows).tolist() == state.nums(base.ids(rows.tolist())).tolist()
+        new = [num for id_, num in state.changes().items() if id_ not in base and num >= 0]
+        assert state.new_places.tolist() == sorted(new)

@@ -8,6 +8,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from graph_index.build import BuildSettings, build_graph
+from graph_index.live.check import live_problems
 from graph_index.live.graph import LiveGraph
 from graph_index.reach import Reach
 from graph_index.retriever import GraphRetriever
@@ -33,6 +34,7 @@ class LiveGraphMachine(RuleBasedStateMachine):
         self.items = dict(enumerate(vectors))
         self.paused = set()
         self.held = []
+        self.found = ()
 
     def draw(self, count):
         """Vectors, with many equal ones where the machine is of that kind."""
@@ -68,8 +70,17 @@ class LiveGraphMachine(RuleBasedStateMachine):
         self.live.heal(at_most)
 
     @rule()
-    def refresh_entries(self):
-        self.live.refresh_entries()
+    def look_for_entries(self):
+        """As in a server, what is found is taken over after further changes only."""
+        growth = self.live.entry_growth()
+        if growth is not None:
+            self.found = growth.run()
+
+    @precondition(lambda self: len(getattr(self, "found", ())))
+    @rule()
+    def add_entries(self):
+        self.live.add_entries(self.found)
+        self.found = ()
 
     @precondition(lambda self: len(self.held) < 4)
     @rule()
@@ -106,6 +117,7 @@ class LiveGraphMachine(RuleBasedStateMachine):
         for row, own in zip(graph.neighbors, range(graph.n_items), strict=True):
             others = row[row != own]
             assert len(set(others.tolist())) == len(others)
+        assert live_problems(self.live.state()) == []
 
     @invariant()
     def searches_see_exactly_the_live_items(self):

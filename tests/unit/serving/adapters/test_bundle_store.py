@@ -40,7 +40,7 @@ def test_engine_has_the_bundle_s_parts(bundle: Bundle) -> None:
     engine = open_engine(bundle.path, SearchSettings(mode="walk", beam_width=9), dot())
 
     assert engine.catalogue.vocabulary.content_hash == bundle.manifest.vocab_hash
-    assert engine.catalogue.by_popularity[:3].tolist() == [0, 1, 2]
+    assert engine.catalogue.popular(3).tolist() == [0, 1, 2]
     assert engine.catalogue.attributes(5) == {"title": "Title 5", "genre": "b"}
     assert engine.info.content_hash == bundle.manifest.content_hash
     assert (engine.search.mode, engine.search.beam_width) == (Mode.WALK, 9)

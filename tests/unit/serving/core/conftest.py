@@ -27,8 +27,12 @@ class Items:
     """Items a to f; the earlier in the alphabet, the more popular."""
 
     vocabulary = Vocabulary(list("abcdef"))
-    n_interactions = np.array([60, 50, 40, 30, 20, 10])
-    by_popularity = np.arange(6)
+
+    def n_interactions(self, item_nums: np.ndarray) -> np.ndarray:
+        return np.array([60, 50, 40, 30, 20, 10])[item_nums]
+
+    def popular(self, at_most: int, allowed: np.ndarray | None = None) -> np.ndarray:
+        return np.arange(6)[slice(None) if allowed is None else allowed][:at_most]
 
     def is_active(self, item_num: int) -> bool:
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
@@ -16,6 +17,28 @@ def test_port_zero_takes_a_free_one() -> None:
     """Two servers that ask for any port get different ones."""
     with bind("127.0.0.1", 0) as first, bind("127.0.0.1", 0) as second:
         assert 0 != first.getsockname()[1] != second.getsockname()[1] != 0
+
+
+def test_answers_are_sent_at_once() -> None:
+    """Connections do not collect small writes: the body of an answer follows its headers."""
+
+    async def option_of_a_connection() -> int:
+        found: asyncio.Queue[int] = asyncio.Queue()
+
+        async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            found.put_nowait(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with bind("127.0.0.1", 0) as listening:
+            async with await asyncio.start_server(accept, sock=listening):
+                _, writer = await asyncio.open_connection(*listening.getsockname())
+                option = await found.get()
+                writer.close()
+                await writer.wait_closed()
+        return option
+
+    assert asyncio.run(option_of_a_connection()) != 0
 
 
 def test_taken_port_is_one_line() -> None:
