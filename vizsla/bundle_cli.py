@@ -97,9 +97,11 @@ def attach_ranker_command(
 ) -> None:
     """Write a new bundle that has a ranker, for `/v1/rank` and `/v1/recommend`."""
     from vizsla.bundles.attach import attach_ranker
+    from vizsla.bundles.layout import RANKER_DIR
     from vizsla.bundles.ranker import read_ranker
 
-    opened, exported = load(bundle), read_ranker(ranker)
+    inside = ranker / RANKER_DIR
+    opened, exported = load(bundle), read_ranker(inside if inside.is_dir() else ranker)
     parent = opened.path.parent if out is None else out
     made = attach_ranker(
         opened,

@@ -11,19 +11,15 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from vizsla.contracts.api import (
+from vizsla.contracts.api import BundleInfo, Degradation, Notice, _Answer, _Request
+from vizsla.contracts.api_fields import (
     MAX_FEATURES,
-    BundleInfo,
     Context,
-    Degradation,
     FeatureName,
     FieldValue,
     History,
     Id,
-    Notice,
     Tmax,
-    _Answer,
-    _Request,
 )
 
 __all__ = ["MAX_RANKED", "RankItem", "RankRequest", "RankResponse", "RankedItem", "RankerInfo"]
