@@ -29,6 +29,7 @@ from serving.adapters.follower import follower
 from serving.adapters.item_log import default_log_file
 from serving.adapters.openapi import openapi_document
 from serving.adapters.problems import problem_response
+from serving.adapters.rank_route import rank_route
 from serving.adapters.search_routes import search_routes
 from serving.adapters.served import Current, Served
 from serving.adapters.shards import Connect, embedded_shards
@@ -87,7 +88,7 @@ def wrap(served: Served, *, access_log: bool = False, echoes_id: bool = True) ->
         async with _lifespan(served):
             yield
 
-    routes = [*search_routes(served), Mount("/", _control_plane(served))]
+    routes = [*search_routes(served), rank_route(served), Mount("/", _control_plane(served))]
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
     return Envelope(router, served, access_log=access_log, echoes_id=echoes_id)
 

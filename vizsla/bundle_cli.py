@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
-from vizsla.bundles import Bundle, Change, diff as compare, load
+from vizsla.bundles import LATEST_FILE, Bundle, Change, diff as compare, load
 from vizsla.cli_output import console, print_json, print_table, say
+from vizsla.clock import SystemClock
+from vizsla.contracts.bundle import RankerEntry
+from vizsla.contracts.tables import TableDtype
+from vizsla.errors import UsageError
+from vizsla.files import write_text
 
 __all__ = ["app"]
 
@@ -71,6 +76,64 @@ def diff(left: BundlePath, right: BundlePath, json: Json = False) -> None:
     raise typer.Exit(0 if found.same else 1)
 
 
+@app.command("attach-ranker")
+def attach_ranker_command(
+    bundle: BundlePath,
+    ranker: Annotated[
+        Path, typer.Option(help="An exported ranker, or a run of `vizsla train` that holds one.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Directory for the new bundle; beside the old one if absent."),
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option(help="How its tables are stored: float32, bfloat16 or int8.")
+    ] = "float32",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="FIELD=COLUMN: the item column that holds an item field; repeatable."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a new bundle that has a ranker, for `/v1/rank` and `/v1/recommend`."""
+    from vizsla.bundles.attach import attach_ranker
+    from vizsla.bundles.layout import RANKER_DIR
+    from vizsla.bundles.ranker import read_ranker
+
+    inside = ranker / RANKER_DIR
+    opened, exported = load(bundle), read_ranker(inside if inside.is_dir() else ranker)
+    parent = opened.path.parent if out is None else out
+    made = attach_ranker(
+        opened,
+        exported,
+        parent,
+        clock=SystemClock(),
+        dtype=_table_dtype(dtype),
+        columns=dict(_pair(one) for one in column or ()),
+    )
+    if opened.path != bundle and (bundle / LATEST_FILE).is_file():
+        write_text(bundle / LATEST_FILE, f"{made.path.resolve()}\n")
+    n_fields = len(exported.schema.kept)
+    if json:
+        print_json({"path": made.path, "content_hash": made.manifest.content_hash})
+    else:
+        say(f"{made.path}: with a ranker of {n_fields} fields, tables in {dtype}")
+
+
+def _table_dtype(name: str) -> TableDtype:
+    for dtype in get_args(TableDtype):
+        if name == dtype:
+            return cast(TableDtype, dtype)
+    raise UsageError(f"--dtype {name!r}: give one of {', '.join(get_args(TableDtype))}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    field, equals, column = text.partition("=")
+    if not (field and equals and column):
+        raise UsageError(f"--column {text!r}: give FIELD=COLUMN")
+    return field, column
+
+
 def _summary(bundle: Bundle) -> list[tuple[str, str]]:
     manifest = bundle.manifest
     graph = manifest.index
@@ -84,8 +147,15 @@ def _summary(bundle: Bundle) -> list[tuple[str, str]]:
         ("trained on", manifest.dataset.name),
         ("items", f"{manifest.n_items:,} with vectors of size {manifest.embedding_size}"),
         ("graph", f"{graph.backend}, degree {graph.max_degree}" if graph else "not built yet"),
+        ("ranker", _ranker_text(manifest.ranker)),
         ("publishable", "yes" if manifest.publishable else "no: it did not pass the gate"),
     ]
+
+
+def _ranker_text(ranker: RankerEntry | None) -> str:
+    if ranker is None:
+        return "none"
+    return f"{ranker.model}, trained on {ranker.frame}, tables in {ranker.dtype}"
 
 
 def _print_changes(title: str, changes: list[Change]) -> None:

@@ -15,7 +15,7 @@ from graph_index.retriever import GraphRetriever
 from serving.adapters.catalogue import BundleCatalogue
 from serving.adapters.item_net import item_net_of
 from serving.adapters.shards import Connect, all_alive, open_sharded
-from serving.core.protocols import Engine
+from serving.core.protocols import Engine, Ranker
 from vizsla.blas import one_blas_thread
 from vizsla.bundles import Bundle, load, read_tables
 from vizsla.config import SearchSettings
@@ -90,6 +90,7 @@ def open_engine(
         search=_options(search),
         item_net=item_net_of(bundle, scorer),
         notices=_notices(bundle),
+        ranker=_ranker(bundle),
     )
     replay_golden(engine, bundle)
     _warm_up(engine)
@@ -109,6 +110,14 @@ def _opened(
     retriever = open_retriever(bundle, device=None if device == "cpu" else device)
     alive = retriever.graph.alive if isinstance(retriever, GraphRetriever) else None
     return _scorer(bundle, load_scorer), retriever, alive
+
+
+def _ranker(bundle: Bundle) -> Ranker | None:
+    if bundle.manifest.ranker is None:
+        return None
+    from serving.adapters.ranker import open_ranker  # brings torch
+
+    return open_ranker(bundle)
 
 
 def _attributes(bundle: Bundle) -> AttributeStore:

@@ -31,6 +31,7 @@ from vizsla.contracts.api import (
     RetrieveRequest,
     RetrieveResponse,
 )
+from vizsla.contracts.rank_api import RankRequest, RankResponse
 from vizsla.errors import NotFoundError
 from vizsla.telemetry.metrics import CONTENT_TYPE
 
@@ -63,6 +64,15 @@ def documented_router() -> APIRouter:
     @router.post("/v1/recommend", summary="A slate for one user", responses=refusals)
     def recommend(body: RecommendRequest) -> RecommendResponse:
         """Retrieve, filter and, where the bundle has a ranker, rank."""
+        _documentation_only()
+
+    @router.post(
+        "/v1/rank",
+        summary="Click probabilities of given items",
+        responses={**refusals, 404: PROBLEM},
+    )
+    def rank(body: RankRequest) -> RankResponse:
+        """Order items by the bundle's ranker, by expected revenue where they have a bid."""
         _documentation_only()
 
     _document_changes(router, {**refusals, 404: PROBLEM, 409: PROBLEM})

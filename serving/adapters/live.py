@@ -275,9 +275,10 @@ class LiveEngine:
         assert isinstance(retriever, GraphRetriever)
         assert isinstance(base, BundleCatalogue)
         catalogue = LiveCatalogue(base, snapshot)
-        self._attributes = self._attributes.changed(
-            snapshot.graph.graph.n_items, catalogue.rows(self._changed)
-        )
+        rows = catalogue.rows(self._changed)
+        self._attributes = self._attributes.changed(snapshot.graph.graph.n_items, rows)
+        if self._engine.ranker is not None:
+            self._engine.ranker.note_changes(dict(rows.values()))
         self._changed = set()
         engine = replace(
             self._engine,

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.core.ranking import Profile
 from vizsla.contracts.api import ColdStart, Degradation, Notice
 from vizsla.contracts.filters import Filter
 from vizsla.contracts.index import Mode, Query, SearchWork
@@ -29,6 +30,7 @@ class Ask:
         features: The user's side features as sent.
         exclude: Item ids that must not come back.
         filters: Every one must hold for an item to come back; they fit the attributes.
+        context: What the ranker may know of the moment, field to value.
     """
 
     user_id: str | None = None
@@ -36,6 +38,7 @@ class Ask:
     features: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     filters: tuple[Filter, ...] = ()
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Visitor:
         allowed: ``(N,)`` bool, the items for which the filters hold; None without filters.
         cold: Why and how the answer is not personal, None when it is.
         warnings: What the caller should know.
+        profile: What the ranker sees.
     """
 
     query: Query
@@ -55,6 +59,7 @@ class Visitor:
     allowed: NDArray[np.bool_] | None = None
     cold: ColdStart | None = None
     warnings: tuple[Notice, ...] = ()
+    profile: Profile = field(default_factory=Profile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +70,13 @@ class Found:
         item_nums: ``(K,)`` int64, best first.
         scores: ``(K,)`` float32.
         work: What the search cost, None where there was none.
+        pctr: ``(K,)`` probabilities of a click, once ranked.
     """
 
     item_nums: NDArray[np.int64]
     scores: NDArray[np.float32]
     work: SearchWork | None = None
+    pctr: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class Job:
         visitors: B resolved queries, from the features stage on.
         found: B lists, from the retrieve stage on.
         ranked_by: What decided the final order.
+        n_candidates: Items to retrieve for the ranker to choose from, where more than ``k``.
         degraded: Fallbacks that were used, in order.
         parts_us: Microseconds spent, by stage.
     """
@@ -97,5 +105,11 @@ class Job:
     visitors: tuple[Visitor, ...] = ()
     found: tuple[Found, ...] = ()
     ranked_by: Literal["ranker", "retrieval"] = "retrieval"
+    n_candidates: int = 0
     degraded: tuple[Degradation, ...] = ()
     parts_us: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def n_wanted(self) -> int:
+        """Items to keep per query before the ranker has chosen."""
+        return max(self.k, self.n_candidates)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vizsla.contracts.api import RecommendRequest, RetrieveQuery, RetrieveRequest
+from vizsla.contracts.rank_api import RankRequest
 from vizsla.errors import FieldProblem, InvalidRequestError
 
 __all__ = ["Limits"]
@@ -19,7 +20,7 @@ class Limits:
     max_batch: int
     max_history: int
 
-    def check(self, request: RetrieveRequest | RecommendRequest) -> None:
+    def check(self, request: RetrieveRequest | RecommendRequest | RankRequest) -> None:
         """Refuse a request that asks for more than this server gives.
 
         Raises:
@@ -29,7 +30,14 @@ class Limits:
         if problems:
             raise InvalidRequestError(f"{problems[0].pointer}: {problems[0].detail}", problems)
 
-    def _problems(self, request: RetrieveRequest | RecommendRequest) -> Iterator[FieldProblem]:
+    def _problems(
+        self, request: RetrieveRequest | RecommendRequest | RankRequest
+    ) -> Iterator[FieldProblem]:
+        if isinstance(request, RankRequest):
+            if len(request.items) > self.max_k:
+                yield FieldProblem("/items", f"this server ranks at most {self.max_k} items")
+            yield from self._history(request, "")
+            return
         if request.k is not None and request.k > self.max_k:
             yield FieldProblem("/k", f"this server answers at most {self.max_k} items")
         batch = request.queries if isinstance(request, RetrieveRequest) else None
@@ -40,7 +48,7 @@ class Limits:
         yield from self._history(request, "")
 
     def _history(
-        self, who: RetrieveQuery | RetrieveRequest | RecommendRequest, prefix: str
+        self, who: RetrieveQuery | RetrieveRequest | RecommendRequest | RankRequest, prefix: str
     ) -> Iterator[FieldProblem]:
         if who.history is not None and len(who.history) > self.max_history:
             detail = f"this server takes at most {self.max_history} items, send the newest"

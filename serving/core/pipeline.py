@@ -20,6 +20,7 @@ from serving.core.protocols import Engine, UserHistories
 from serving.core.stages import STAGES
 from vizsla.clock import Clock
 from vizsla.contracts.api import Degradation
+from vizsla.errors import DeadlineError
 
 __all__ = ["RECOMMEND", "RETRIEVE", "Pipeline", "Stage", "build_pipeline"]
 
@@ -85,6 +86,8 @@ class Pipeline:
             return _degrade(stage, job, "deadline")
         try:
             return stage.run(job, remaining_s)
+        except DeadlineError:
+            return _degrade(stage, job, "deadline")
         except Exception as error:  # noqa: BLE001 - whatever broke, the caller gets the fallback
             self._on_failure(stage.name, error)
             return _degrade(stage, job, type(error).__name__)

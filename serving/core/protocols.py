@@ -10,11 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.core.ranking import Candidate, Profile, Ranked
 from vizsla.contracts.api import BundleInfo, Notice
 from vizsla.contracts.bundle import Manifest
 from vizsla.contracts.filters import AttributeKind, Filter
-from vizsla.contracts.index import Query, Retriever, Scorer, SearchOptions
+from vizsla.contracts.index import Retriever, Scorer, SearchOptions
 from vizsla.contracts.placing import ItemPlacer
+from vizsla.contracts.rank_api import RankerInfo
 from vizsla.vocabulary import Vocabulary
 
 __all__ = ["Attributes", "Catalogue", "Engine", "Ranker", "UserHistories", "UserRow"]
@@ -77,12 +79,36 @@ class Attributes(Protocol):
 
 
 class Ranker(Protocol):
-    """Orders what retrieval found; a bundle may bring one."""
+    """Gives candidates the probability of a click; a bundle may bring one."""
 
-    def rank(
-        self, query: Query, item_nums: NDArray[np.int64], remaining_s: float
-    ) -> NDArray[np.float32]:
-        """Return ``(K,)`` scores of the items, higher is better."""
+    @property
+    def info(self) -> RankerInfo:
+        """What answers say they were ranked with."""
+        ...
+
+    def check(self, context: Mapping[str, Any]) -> None:
+        """Refuse fields of a request whose values have a wrong type.
+
+        Raises:
+            InvalidRequestError: Names each.
+        """
+        ...
+
+    def rank(self, profile: Profile, candidates: Sequence[Candidate], remaining_s: float) -> Ranked:
+        """Score K candidates, each for itself.
+
+        Raises:
+            InvalidRequestError: A value that was sent has a wrong type.
+            DeadlineError: There is not the time for it.
+        """
+        ...
+
+    def values(self, pctr: NDArray[np.float64], bids: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``(K,)`` what a thousand impressions earn at these bids per click."""
+        ...
+
+    def note_changes(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take note of items whose own columns are no longer those of the bundle."""
         ...
 
 

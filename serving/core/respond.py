@@ -9,6 +9,7 @@ from serving.core.job import Found, Job, Visitor
 from serving.core.protocols import Engine
 from vizsla.contracts.api import (
     QueryWork,
+    RecommendedItem,
     RecommendResponse,
     RetrieveResponse,
     RetrieveResult,
@@ -39,10 +40,15 @@ def retrieve_response(job: Job, engine: Engine, request_id: str) -> RetrieveResp
 def recommend_response(job: Job, engine: Engine, request_id: str) -> RecommendResponse:
     """Write the answer of ``POST /v1/recommend``; the job has exactly one query."""
     result = _result(job.visitors[0], job.found[0], engine)
+    pctr = job.found[0].pctr
+    found = [None] * len(result.items) if pctr is None else shortest_floats(pctr.astype(np.float32))
     return RecommendResponse(
         request_id=request_id,
         bundle=engine.info,
-        items=result.items,
+        items=[
+            RecommendedItem(item_id=one.item_id, score=one.score, rank=one.rank, pctr=probability)
+            for one, probability in zip(result.items, found, strict=True)
+        ],
         work=result.work,
         ranked_by=job.ranked_by,
         cold_start=result.cold_start,

@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 SURFACE = {
     "vizsla.contracts.bundle": (
         "FORMAT_VERSION ChangesRef DatasetRef FileEntry GateCheck GoldenRequest ItemColumn Manifest "
-        "ModelRef ShardEntry ShardsManifest"
+        "ModelRef RankerEntry ShardEntry ShardsManifest"
     ),
     "vizsla.contracts.events": (
         "ITEMS_TOPIC MAX_READ SCHEMA_VERSION EventLog EventRecord ItemChange LoggedRecord"
@@ -31,6 +31,9 @@ SURFACE = {
         "HashEncoding LogEncoding VocabularyEncoding check_fields"
     ),
     "vizsla.contracts.importance": "Effect FieldImportance ImportanceReport",
+    "vizsla.contracts.rank_api": (
+        "MAX_RANKED RankItem RankRequest RankResponse RankedItem RankerInfo"
+    ),
     "vizsla.contracts.ranking": "RankerField RankingSchema SearchRecord",
     "vizsla.contracts.index": (
         "ComponentScorer GradientScorer IndexManifest MissingShard Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "

@@ -1,1 +1,1 @@
-"""Training of CTR models on encoded rows."""
+"""Training of CTR models on encoded rows, and what is measured on them."""

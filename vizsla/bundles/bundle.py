@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from vizsla.bundles.layout import (
     GRAPH_DIR,
     ITEM_NET_FILE,
     ITEMS_FILE,
+    RANKER_DIR,
     VECTORS_FILE,
     WEIGHTS_FILE,
     items_problem,
@@ -26,6 +27,9 @@ from vizsla.bundles.layout import (
 from vizsla.contracts.bundle import GoldenRequest, ItemColumn, Manifest
 from vizsla.errors import CorruptArtifactError, DataError
 from vizsla.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from vizsla.bundles.ranker import ExportedRanker
 
 __all__ = ["Bundle"]
 
@@ -114,6 +118,14 @@ class Bundle:
             return _ITEM_COLUMNS.validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
             raise CorruptArtifactError(f"{path}: {_one_line(error)}") from None
+
+    def ranker(self) -> ExportedRanker | None:
+        """Return the ranker, verified; None where the bundle has none."""
+        if self.manifest.ranker is None:
+            return None
+        from vizsla.bundles.ranker import read_ranker  # its encoders need what few bundles do
+
+        return read_ranker(self.path / RANKER_DIR)
 
 
 def _one_line(error: Exception) -> str:

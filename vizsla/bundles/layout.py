@@ -22,6 +22,7 @@ __all__ = [
     "LATEST_FILE",
     "MANIFEST_FILE",
     "MAX_MANIFEST_BYTES",
+    "RANKER_DIR",
     "REQUIRED_FILES",
     "SHARDS_DIR",
     "TABLES_DIR",
@@ -44,6 +45,7 @@ ITEM_NET_FILE = "item_net.json"
 GRAPH_DIR = "graph"
 TABLES_DIR = "tables"
 SHARDS_DIR = "shards"
+RANKER_DIR = "ranker"
 LATEST_FILE = "latest_bundle"
 REQUIRED_FILES = (WEIGHTS_FILE, ITEMS_FILE, VECTORS_FILE, GOLDEN_FILE)
 ITEM_COLUMNS = ("item_num", "item_id", "n_interactions")

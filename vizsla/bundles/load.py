@@ -18,6 +18,7 @@ from vizsla.bundles.layout import (
     LATEST_FILE,
     MANIFEST_FILE,
     MAX_MANIFEST_BYTES,
+    RANKER_DIR,
     REQUIRED_FILES,
     TABLES_DIR,
     VECTORS_FILE,
@@ -198,6 +199,7 @@ def _check_contents(bundle: Bundle) -> None:
     _check_index(bundle)
     _check_tables(bundle)
     check_shards(bundle)
+    _check_ranker(bundle)
 
 
 def _check_index(bundle: Bundle) -> None:
@@ -232,6 +234,19 @@ def _check_tables(bundle: Bundle) -> None:
     if odd:
         _mixed(bundle, min(odd), "the manifest's tables are others")
     read_tables(bundle)
+
+
+def _check_ranker(bundle: Bundle) -> None:
+    found = [name for name in bundle.manifest.files if name.startswith(f"{RANKER_DIR}/")]
+    ranker = bundle.ranker()
+    if ranker is None:
+        if found:
+            _mixed(bundle, min(found), "a ranker that the manifest does not describe")
+        return
+    entry = bundle.manifest.ranker
+    assert entry is not None
+    if ranker.manifest.content_hash != entry.content_hash:
+        _mixed(bundle, RANKER_DIR, "not the ranker of the manifest (content_hash)")
 
 
 def _corrupt(path: Path, why: str) -> NoReturn:

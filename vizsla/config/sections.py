@@ -40,6 +40,13 @@ class ServingSettings(_Section):
     max_body_bytes: int = Field(default=1 << 20, ge=1024, description="Largest request body read.")
     default_k: int = Field(default=20, ge=1, description="Results when a request does not say.")
     max_k: int = Field(default=1000, ge=1, description="Most results that a request may ask for.")
+    rank_candidates: int = Field(
+        default=100,
+        ge=0,
+        le=1000,
+        description="Items retrieved for the bundle's ranker to choose a slate from, where more "
+        "than were asked for.",
+    )
     max_batch: int = Field(default=64, ge=1, description="Most queries in one batch request.")
     max_history: int = Field(
         default=1000,

@@ -9,9 +9,30 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from vizsla.contracts.api_fields import (
+    MAX_BATCH,
+    MAX_EXCLUDED,
+    MAX_FEATURES,
+    MAX_HISTORY,
+    MAX_ID_LENGTH,
+    MAX_K,
+    MAX_SIMILAR,
+    MAX_TMAX_MS,
+    MAX_VECTOR,
+    Context,
+    Excluded,
+    FeatureName,
+    Features,
+    FeatureValue,
+    History,
+    Id,
+    K,
+    SearchMode,
+    Tmax,
+)
 from vizsla.contracts.filters import Filters
 from vizsla.contracts.index import Mode, StopReason
 
@@ -26,6 +47,7 @@ __all__ = [
     "MAX_VECTOR",
     "BundleInfo",
     "ColdStart",
+    "Context",
     "Degradation",
     "GraphHealth",
     "Health",
@@ -43,69 +65,12 @@ __all__ = [
     "Readiness",
     "RecommendRequest",
     "RecommendResponse",
+    "RecommendedItem",
     "RetrieveQuery",
     "RetrieveRequest",
     "RetrieveResponse",
     "RetrieveResult",
     "ScoredItem",
-]
-
-MAX_K = 1000
-MAX_HISTORY = 1000
-MAX_EXCLUDED = 1000
-MAX_BATCH = 64
-MAX_ID_LENGTH = 256
-MAX_TMAX_MS = 60_000
-MAX_FEATURES = 64
-MAX_SIMILAR = 100
-MAX_VECTOR = 4096
-
-Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
-FeatureName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
-FeatureValue = Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH)]
-
-History = Annotated[
-    list[Id],
-    Field(
-        min_length=1,
-        max_length=MAX_HISTORY,
-        description="Items the user met, oldest first. Unknown ones are ignored and named in `warnings`.",
-    ),
-]
-Excluded = Annotated[
-    list[Id],
-    Field(max_length=MAX_EXCLUDED, description="Items that must not be in the answer."),
-]
-Features = Annotated[
-    dict[FeatureName, FeatureValue],
-    Field(
-        max_length=MAX_FEATURES,
-        description="Side features of the user, column name to value; they win over stored ones.",
-    ),
-]
-K = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=MAX_K,
-        description="Items wanted per query; the setting `serving.default_k` if absent.",
-    ),
-]
-SearchMode = Annotated[
-    Mode,
-    Field(
-        description="`walk` searches the graph, `exhaustive` scores every item, `auto` chooses; "
-        "the setting `search.mode` if absent."
-    ),
-]
-Tmax = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=MAX_TMAX_MS,
-        description="Milliseconds the client waits. The best found by then is answered, "
-        "and `degraded` says so. Wins over the header `X-Request-Timeout-Ms`.",
-    ),
 ]
 
 
@@ -207,6 +172,7 @@ class RecommendRequest(_Who):
     exclude_seen: bool = Field(
         default=True, description="Leave out the items of the user's history."
     )
+    context: Context = Field(default_factory=dict)
     tmax: Tmax | None = None
 
     @model_validator(mode="after")
@@ -238,6 +204,12 @@ class ScoredItem(_Answer):
     rank: int = Field(description="1 is best.")
 
 
+class RecommendedItem(ScoredItem):
+    """One item of a slate; with a ranker, its score is the probability of a click."""
+
+    pctr: float | None = Field(default=None, description="Probability of a click.")
+
+
 class QueryWork(_Answer):
     """What one query cost."""
 
@@ -262,7 +234,14 @@ class ColdStart(_Answer):
 class Notice(_Answer):
     """Something the caller should know though the request was answered."""
 
-    code: Literal["unknown_items", "unknown_features", "not_publishable", "too_few_items"]
+    code: Literal[
+        "unknown_items",
+        "unknown_features",
+        "unknown_fields",
+        "dropped_fields",
+        "not_publishable",
+        "too_few_items",
+    ]
     detail: str
     names: list[str] = Field(default_factory=list, description="The items or features meant.")
 
@@ -310,7 +289,7 @@ class RecommendResponse(_Answer):
 
     request_id: str
     bundle: BundleInfo
-    items: list[ScoredItem]
+    items: list[RecommendedItem]
     work: QueryWork
     ranked_by: Literal["ranker", "retrieval"] = Field(
         description="`retrieval`: the bundle has no ranker, or it was late; the order is the matcher's."

@@ -10,6 +10,7 @@ A bundle is a directory named by its content hash::
     item_net.json        which item columns the item net reads, and their values, if it reads any
     golden.jsonl         requests with the exact answers they must get
     graph/               the index, once built (a new bundle with ``parent``)
+    ranker/              an exported ranker, see ``contracts.ranker``, once attached
     shards/0000/ ...     instead of ``tables/`` and ``graph/``: the items divided into shards
 
 Users are not in a bundle: their rows belong to the feature store and can be erased.
@@ -22,7 +23,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vizsla.contracts.index import IndexManifest
-from vizsla.contracts.tables import TablesManifest
+from vizsla.contracts.tables import TableDtype, TablesManifest
 
 __all__ = [
     "FORMAT_VERSION",
@@ -34,6 +35,7 @@ __all__ = [
     "ItemColumn",
     "Manifest",
     "ModelRef",
+    "RankerEntry",
     "ShardEntry",
     "ShardsManifest",
 ]
@@ -109,6 +111,26 @@ class ShardsManifest(_Frozen):
     shards: list[ShardEntry] = Field(min_length=2)
 
 
+class RankerEntry(_Frozen):
+    """The ranker of a bundle.
+
+    Attributes:
+        content_hash: Of its own manifest, ``ranker/ranker.json``.
+        model: Registered name of its backbone.
+        frame: Training frame that it was trained on.
+        schema_id: Of its ``RankingSchema``.
+        dtype: How its embedding tables and the items' side are stored.
+        columns: Item field to the column of ``items.parquet`` that holds its values.
+    """
+
+    content_hash: str
+    model: str
+    frame: str
+    schema_id: str
+    dtype: TableDtype = "float32"
+    columns: dict[str, str] = Field(default_factory=dict)
+
+
 class GateCheck(_Frozen):
     """One comparison of the publish gate, on validation data.
 
@@ -180,6 +202,7 @@ class Manifest(_Frozen):
         gate: The comparisons behind ``publishable``.
         tables: What ``tables/`` was computed from, None where there is none.
         shards: How the items are divided, None where they are not.
+        ranker: What orders retrieved items, None where there is none.
         parent: Content hash of the bundle this one was derived from.
         changes: What of an event log is in it, None for nothing.
         files: Path within the bundle to its size and hash.
@@ -207,6 +230,7 @@ class Manifest(_Frozen):
     index: IndexManifest | None = None
     tables: TablesManifest | None = None
     shards: ShardsManifest | None = None
+    ranker: RankerEntry | None = None
     parent: str | None = None
     changes: ChangesRef | None = None
     files: dict[str, FileEntry]

@@ -119,6 +119,22 @@ CATALOGUE: dict[str, MetricSpec] = {
         "items",
         "Item ids in requests that the active bundle does not have.",
     ),
+    "ranked_items": MetricSpec(
+        "vizsla_rank_items",
+        "histogram",
+        "items",
+        "Items of one request to `/v1/rank`.",
+        (),
+        COUNT_BUCKETS,
+    ),
+    "ignored_fields": MetricSpec(
+        "vizsla_rank_ignored_fields_total",
+        "counter",
+        "fields",
+        "Fields sent to `/v1/rank` that the ranker does not read, by why: it was not trained with "
+        "them (`unknown`), or its search found them to be of no use (`dropped`).",
+        ("reason",),
+    ),
     "batch_queries": MetricSpec(
         "vizsla_batch_queries",
         "histogram",

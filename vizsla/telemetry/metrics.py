@@ -101,6 +101,14 @@ class Metrics:
         """Count item ids of requests that the bundle does not have."""
         self._counters["unknown_items"].inc(n_items)
 
+    def count_ranked(self, n_items: int) -> None:
+        """Count the items of one request to ``/v1/rank``."""
+        self._histograms["ranked_items"].observe(n_items)
+
+    def count_ignored_fields(self, reason: str, n_fields: int) -> None:
+        """Count fields that were sent for nothing; ``reason`` is ``unknown`` or ``dropped``."""
+        self._counters["ignored_fields"].labels(reason).inc(n_fields)
+
     def count_error(self, problem: str) -> None:
         """Count an error answer by its problem type's slug."""
         self._counters["errors"].labels(problem).inc()

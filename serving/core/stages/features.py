@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from serving.core.job import Ask, Job, Visitor
 from serving.core.protocols import Engine, UserHistories, UserRow
+from serving.core.ranking import Profile
 from vizsla.contracts.api import ColdStart, Notice
 from vizsla.contracts.index import Query
 from vizsla.user_features import code_of, encode_features
@@ -69,6 +70,7 @@ class Features:
             allowed=self._attributes.allowed(ask.filters) if ask.filters else None,
             cold=None if len(known) else _cold_start(ask, row, features),
             warnings=(*self._unknown_items(ask, row), *self._unknown_features(ask)),
+            profile=_profile(ask, row),
         )
 
     def _excluded(self, ask: Ask, seen: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -89,6 +91,12 @@ class Features:
         ]
         detail = "the model does not know these user features or their values; they were ignored"
         return [Notice(code="unknown_features", detail=detail, names=names)] if names else []
+
+
+def _profile(ask: Ask, row: UserRow | None) -> Profile:
+    """The matcher's features may be buckets of the ranker's, so they are read leniently."""
+    known = row or UserRow((), ask.features)
+    return Profile(ask.user_id, known.history, stored=known.features, context=ask.context)
 
 
 def _sent(ask: Ask) -> UserRow | None:

@@ -32,7 +32,7 @@ class Filter:
     def run(self, job: Job, remaining_s: float) -> Job:
         """Apply the rules."""
         pairs = list(zip(job.visitors, job.found, strict=True))
-        found = tuple(_keep(one, visitor, job.k) for visitor, one in pairs)
+        found = tuple(_keep(one, visitor, job.n_wanted) for visitor, one in pairs)
         visitors = tuple(
             _with_notice(visitor, one, job.k)
             for visitor, one in zip(job.visitors, found, strict=True)

@@ -8,37 +8,54 @@ from typing import ClassVar
 import numpy as np
 
 from serving.core.job import Found, Job, Visitor
-from serving.core.protocols import Engine, Ranker, UserHistories
+from serving.core.protocols import Engine, UserHistories
+from serving.core.ranking import Candidate, unread_notices
 
 __all__ = ["Rank"]
 
 
 class Rank:
-    """Rank with the bundle's ranker; without one the order of retrieval stands."""
+    """Rank with the bundle's ranker; without one the order of retrieval stands.
+
+    The ranker is given more items than were asked for, and the best of them are kept.
+    """
 
     name: ClassVar[str] = "rank"
     fallback: ClassVar[str] = "retrieval_order"
 
     def __init__(self, engine: Engine, histories: UserHistories) -> None:
         self._ranker = engine.ranker
+        self._items = engine.catalogue.vocabulary
         self.needs_time = engine.ranker is not None
 
     def run(self, job: Job, remaining_s: float) -> Job:
         """Score the found items with the ranker and sort by it, ties by retrieval order."""
         if self._ranker is None:
-            return job
-        found = tuple(
-            _ranked(self._ranker, visitor, one, remaining_s)
+            return self.fall_back(job)
+        pairs = [
+            self._ranked(visitor, one, remaining_s)
             for visitor, one in zip(job.visitors, job.found, strict=True)
-        )
-        return replace(job, found=found, ranked_by="ranker")
+        ]
+        visitors = tuple(visitor for visitor, _ in pairs)
+        found = tuple(_cut(one, job.k) for _, one in pairs)
+        return replace(job, visitors=visitors, found=found, ranked_by="ranker")
 
     def fall_back(self, job: Job) -> Job:
         """Keep the order of retrieval."""
-        return job
+        return replace(job, found=tuple(_cut(one, job.k) for one in job.found))
+
+    def _ranked(self, visitor: Visitor, found: Found, remaining_s: float) -> tuple[Visitor, Found]:
+        assert self._ranker is not None
+        candidates = [Candidate(item_id) for item_id in self._items.ids(found.item_nums.tolist())]
+        ranked = self._ranker.rank(visitor.profile, candidates, remaining_s)
+        order = np.argsort(-ranked.scores, kind="stable")
+        pctr = ranked.pctr[order]
+        warnings = (*visitor.warnings, *unread_notices(ranked))
+        return replace(visitor, warnings=warnings), replace(
+            found, item_nums=found.item_nums[order], scores=pctr.astype(np.float32), pctr=pctr
+        )
 
 
-def _ranked(ranker: Ranker, visitor: Visitor, found: Found, remaining_s: float) -> Found:
-    scores = ranker.rank(visitor.query, found.item_nums, remaining_s)
-    order = np.argsort(-scores, kind="stable")
-    return replace(found, item_nums=found.item_nums[order], scores=scores[order])
+def _cut(found: Found, k: int) -> Found:
+    pctr = None if found.pctr is None else found.pctr[:k]
+    return replace(found, item_nums=found.item_nums[:k], scores=found.scores[:k], pctr=pctr)

@@ -50,7 +50,7 @@ class Retrieve:
             return []
         options = replace(
             self._engine.search,
-            k=job.k,
+            k=job.n_wanted,
             mode=job.mode,
             deadline_s=job.deadline_s,
             excluded=tuple(visitor.excluded for visitor in visitors),
@@ -66,7 +66,7 @@ class Retrieve:
 
     def _popular(self, job: Job, visitor: Visitor) -> Found:
         catalogue = self._engine.catalogue
-        nums = catalogue.popular(job.k + len(visitor.excluded), visitor.allowed)
+        nums = catalogue.popular(job.n_wanted + len(visitor.excluded), visitor.allowed)
         return Found(nums, catalogue.n_interactions(nums).astype(np.float32))
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from serving.app import build_app
 from vizsla.bundles import write
+from vizsla.bundles.attach import attach_ranker
 from vizsla.clock import FakeClock
 from vizsla.config import Settings
 from vizsla.contracts.api import (
@@ -23,7 +24,9 @@ from vizsla.contracts.api import (
     RecommendResponse,
     RetrieveResponse,
 )
+from vizsla.contracts.rank_api import RankResponse
 from vizsla.testing.bundles import tiny_parts
+from vizsla.testing.rankers import tiny_ranker
 from vizsla.testing.scorers import DotScorer
 
 TEXT = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -36,6 +39,7 @@ EXAMPLES = [match.groupdict() for match in SECTION.finditer(TEXT)]
 MODELS: dict[str, type[BaseModel]] = {
     "/v1/retrieve": RetrieveResponse,
     "/v1/recommend": RecommendResponse,
+    "/v1/rank": RankResponse,
     "/v1/items/50": ItemResponse,
     "/readyz": Readiness,
 }
@@ -50,7 +54,9 @@ def numbered(running: Any, settings: Settings, tmp_path_factory: Any) -> Iterato
     golden = [one.model_copy(update={"history": ["0"], "item_ids": []}) for one in parts.golden]
     golden = [one.model_copy(update={"scores": []}) for one in golden]
     parts = replace(parts, items=parts.items.set_column(place, "item_id", [names]), golden=golden)
-    bundle = write(tmp_path_factory.mktemp("numbered"), parts, FakeClock())
+    folder = tmp_path_factory.mktemp("numbered")
+    plain = write(folder, parts, FakeClock())
+    bundle = attach_ranker(plain, tiny_ranker(folder / "ranker"), folder, clock=FakeClock())
     scorer = DotScorer(bundle.item_vectors())
     with running(build_app(settings, bundle.path, load_scorer=lambda _: scorer)) as client:
         yield client

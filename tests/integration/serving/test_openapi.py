@@ -28,6 +28,7 @@ def test_document_has_every_public_route(client: Any) -> None:
     assert set(client.get("/openapi.json").json()["paths"]) == {
         "/v1/retrieve",
         "/v1/recommend",
+        "/v1/rank",
         "/v1/items/{item_id}",
         "/v1/items:batch",
         "/healthz",

@@ -1,1 +1,1 @@
-"""``vizsla bench ranking``."""
+"""``vizsla bench ranking``: what i-Razor finds, what its rivals find, and what serving it costs."""

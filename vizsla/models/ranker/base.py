@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.models.ranker.embeddings import Embedded, FieldEmbeddings
 from vizsla.models.ranker.inputs import FieldInputs
+from vizsla.models.ranker.split import SplitForm
 from vizsla.models.recommender.layers import initialise
 
 __all__ = ["Backbone", "Ranker"]
@@ -41,6 +42,10 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, embedded: Embedded) -> Tensor:
         """Return ``(B,)`` logits."""
+
+    def split(self) -> SplitForm | None:
+        """Return the weights where user and item side can be computed apart; None where not."""
+        return None
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw all initial weights from one generator."""

@@ -13,6 +13,7 @@ from vizsla.models.ranker.base import Backbone
 from vizsla.models.ranker.dnn import DnnConfig, perceptron
 from vizsla.models.ranker.embeddings import Embedded
 from vizsla.models.ranker.interactions import EqualWidths, pairwise
+from vizsla.models.ranker.split import SplitForm, layers_of
 
 __all__ = ["DeepFm"]
 
@@ -34,6 +35,10 @@ class DeepFm(Backbone):
         """Return ``(B,)`` logits."""
         deep: Tensor = self.layers(embedded.flat)
         return embedded.linear + pairwise(self.equal(embedded)) + deep[:, 0]
+
+    def split(self) -> SplitForm:
+        """Return the linear part, the factors and the perceptron."""
+        return SplitForm(layers=layers_of(self.layers), factors=self.equal.factors())
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw the perceptron, then the maps between widths."""

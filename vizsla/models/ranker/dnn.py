@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.models.ranker.base import Backbone
 from vizsla.models.ranker.embeddings import Embedded
+from vizsla.models.ranker.split import SplitForm, layers_of
 
 __all__ = ["Dnn", "DnnConfig", "perceptron"]
 
@@ -46,6 +47,10 @@ class Dnn(Backbone):
         """Return ``(B,)`` logits."""
         deep: Tensor = self.layers(embedded.flat)
         return embedded.linear + deep[:, 0]
+
+    def split(self) -> SplitForm:
+        """Return the linear part and the perceptron."""
+        return SplitForm(layers=layers_of(self.layers))
 
 
 def perceptron(width: int, config: DnnConfig) -> nn.Sequential:

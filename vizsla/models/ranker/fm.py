@@ -12,6 +12,7 @@ from vizsla.contracts.ranking import RankingSchema
 from vizsla.models.ranker.base import Backbone
 from vizsla.models.ranker.embeddings import Embedded
 from vizsla.models.ranker.interactions import EqualWidths, pairwise
+from vizsla.models.ranker.split import SplitForm
 
 __all__ = ["Fm", "FmConfig"]
 
@@ -38,6 +39,10 @@ class Fm(Backbone):
     def forward(self, embedded: Embedded) -> Tensor:
         """Return ``(B,)`` logits."""
         return embedded.linear + self.bias + pairwise(self.equal(embedded))
+
+    def split(self) -> SplitForm:
+        """Return the linear part and the factors."""
+        return SplitForm(factors=self.equal.factors(), bias=self.bias.item())
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw the maps between widths."""

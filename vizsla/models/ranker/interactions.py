@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vizsla.contracts.ranking import RankingSchema
@@ -57,6 +59,16 @@ class EqualWidths(nn.Module):
                 vectors = torch.einsum("bfd,fde->bfe", vectors, self.maps[str(dim)])
             parts.append(vectors)
         return torch.cat(parts, dim=1)
+
+    def factors(self) -> dict[str, NDArray[np.float32]]:
+        """Return each field's ``(D, d_f)`` map onto the largest width."""
+        found: dict[str, NDArray[np.float32]] = {}
+        for dim, names in self._names.items():
+            for place, name in enumerate(names):
+                equal = dim == self.width
+                weights = None if equal else self.maps[str(dim)][place].T.detach().cpu().numpy()
+                found[name] = np.eye(dim, dtype=np.float32) if weights is None else weights
+        return found
 
 
 def pairwise(vectors: Tensor) -> Tensor:

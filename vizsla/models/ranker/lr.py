@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.models.ranker.base import Backbone
 from vizsla.models.ranker.embeddings import Embedded
+from vizsla.models.ranker.split import SplitForm
 
 __all__ = ["LogisticRegression", "LrConfig"]
 
@@ -37,3 +38,7 @@ class LogisticRegression(Backbone):
     def forward(self, embedded: Embedded) -> Tensor:
         """Return ``(B,)`` logits."""
         return embedded.linear + self.bias
+
+    def split(self) -> SplitForm:
+        """Return the linear part."""
+        return SplitForm(bias=self.bias.item())
