@@ -24,10 +24,12 @@ class Backbone(nn.Module, ABC):
         config_class: Its settings.
         config: What it was built with.
         first_order: Whether it reads ``Embedded.linear``.
+        reads_vectors: Whether it reads anything else; without, no vectors are made.
     """
 
     config_class: ClassVar[type[BaseModel]]
     first_order: ClassVar[bool] = True
+    reads_vectors: ClassVar[bool] = True
     config: BaseModel
 
     @abstractmethod
@@ -37,6 +39,10 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, embedded: Embedded) -> Tensor:
         """Return ``(B,)`` logits."""
+
+    def reset_parameters(self, generator: torch.Generator) -> None:
+        """Draw all initial weights from one generator."""
+        initialise(self, generator)
 
 
 class Ranker(nn.Module):
@@ -60,7 +66,10 @@ class Ranker(nn.Module):
         self.schema = schema
         self.backbone = backbone
         self.embeddings = embeddings or FieldEmbeddings(
-            schema, sparse=sparse, first_order=backbone.first_order
+            schema,
+            sparse=sparse,
+            first_order=backbone.first_order,
+            vectors=backbone.reads_vectors,
         )
 
     def forward(self, inputs: FieldInputs) -> Tensor:
@@ -70,6 +79,6 @@ class Ranker(nn.Module):
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw all initial weights from one generator."""
-        initialise(self.backbone, generator)
+        self.backbone.reset_parameters(generator)
         reset = getattr(self.embeddings, "reset_parameters")  # noqa: B009 - nn.Module hides it
         reset(generator)

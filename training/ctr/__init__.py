@@ -1,0 +1,1 @@
+"""Training of CTR models on encoded rows."""

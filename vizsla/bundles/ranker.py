@@ -1,0 +1,241 @@
+"""Writes and reads exported rankers, see ``vizsla.contracts.ranker`` for their files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from vizsla.bundles.layout import MAX_MANIFEST_BYTES, canonical, is_safe_name
+from vizsla.contracts.bundle import FileEntry, ModelRef
+from vizsla.contracts.ranker import RANKER_FORMAT_VERSION, FrameRef, GoldenRow, RankerManifest
+from vizsla.contracts.ranking import RankingSchema
+from vizsla.errors import (
+    ContractError,
+    CorruptArtifactError,
+    IncompatibleArtifactError,
+    NotFoundError,
+)
+from vizsla.fields.encoders import FieldEncoders
+from vizsla.files import atomic_directory, sha256_file
+
+__all__ = [
+    "FIELDS_DIR",
+    "RANKER_FILE",
+    "ExportedRanker",
+    "RankerParts",
+    "read_ranker",
+    "write_ranker",
+]
+
+RANKER_FILE = "ranker.json"
+FIELDS_DIR = "fields"
+_WEIGHTS = "weights.safetensors"
+_GOLDEN = "golden.jsonl"
+_REQUIRED = (_WEIGHTS, _GOLDEN, f"{FIELDS_DIR}/fields.json")
+
+
+@dataclass(frozen=True)
+class RankerParts:
+    """Everything that goes into an exported ranker.
+
+    Attributes:
+        model: Name in ``RANKERS``, and its settings.
+        schema: Kept fields and their widths.
+        weights: Tensors of the ranker by name.
+        encoders: Of the frame; only what kept fields need is written.
+        golden: Rows and their answers.
+        dataset: What it was trained on.
+        metrics: Finite figures.
+        calibration: JSON-able, or None.
+    """
+
+    model: ModelRef
+    schema: RankingSchema
+    weights: Mapping[str, NDArray[Any]]
+    encoders: FieldEncoders
+    golden: Sequence[GoldenRow]
+    dataset: FrameRef
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    calibration: Mapping[str, Any] | None = None
+
+
+class ExportedRanker:
+    """A verified directory; get one from ``read_ranker`` or ``write_ranker``."""
+
+    def __init__(self, path: Path, manifest: RankerManifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @property
+    def schema(self) -> RankingSchema:
+        """Kept fields and their widths."""
+        return self.manifest.ranking_schema
+
+    @cached_property
+    def encoders(self) -> FieldEncoders:
+        """Encoders of the kept fields."""
+        return FieldEncoders.load(self.path / FIELDS_DIR)
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Return the ranker's tensors by name.
+
+        Raises:
+            CorruptArtifactError: The file cannot be read.
+        """
+        try:
+            return dict(load_file(self.path / _WEIGHTS))
+        except (OSError, SafetensorError, KeyError) as error:
+            _corrupt(self.path / _WEIGHTS, " ".join(str(error).split()))
+
+    def golden(self) -> list[GoldenRow]:
+        """Return rows and the probabilities that they must get.
+
+        Raises:
+            CorruptArtifactError: The file cannot be read.
+        """
+        path = self.path / _GOLDEN
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            return [GoldenRow.model_validate_json(line) for line in lines]
+        except (OSError, ValueError) as error:
+            _corrupt(path, " ".join(str(error).split()))
+
+
+def write_ranker(folder: Path, parts: RankerParts) -> ExportedRanker:
+    """Write an exported ranker into a new folder, whole or not at all, and open it.
+
+    Raises:
+        ContractError: The parts do not fit together, or the folder is there already.
+    """
+    _check_parts(folder, parts)
+    with atomic_directory(folder) as temporary:
+        _write_files(temporary, parts)
+        written = sorted(path for path in temporary.rglob("*") if path.is_file())
+        fields = _manifest_fields(parts, {_name(temporary, path): _entry(path) for path in written})
+        (temporary / RANKER_FILE).write_bytes(canonical(fields))
+    return read_ranker(folder)
+
+
+def read_ranker(folder: Path) -> ExportedRanker:
+    """Open an exported ranker, and refuse one that is not exactly what was written.
+
+    Raises:
+        NotFoundError: There is none.
+        CorruptArtifactError: A file is missing, too many, or not what the manifest says.
+        IncompatibleArtifactError: Another format version, or encoders of another schema.
+    """
+    manifest = _read_manifest(folder / RANKER_FILE)
+    _check_files(folder, manifest)
+    found = ExportedRanker(folder, manifest)
+    if found.encoders.content_hash != manifest.ranking_schema.vocabulary_hash:
+        raise IncompatibleArtifactError(
+            f"{folder / FIELDS_DIR}: not the encoders of the schema (vocabulary_hash)"
+        )
+    return found
+
+
+def _check_parts(folder: Path, parts: RankerParts) -> None:
+    if folder.exists():
+        raise ContractError(f"{folder}: is there already")
+    if parts.encoders.content_hash != parts.schema.vocabulary_hash:
+        raise ContractError("the encoders are not those of the schema (vocabulary_hash)")
+    for name, tensor in parts.weights.items():
+        if not np.isfinite(tensor).all():
+            raise ContractError(f"tensor {name!r} holds values that are not finite")
+
+
+def _write_files(folder: Path, parts: RankerParts) -> None:
+    names = [one.spec.name for one in parts.schema.kept]
+    parts.encoders.keep(names).save(folder / FIELDS_DIR)
+    save_file({n: np.ascontiguousarray(t) for n, t in parts.weights.items()}, folder / _WEIGHTS)
+    lines = [row.model_dump_json() + "\n" for row in parts.golden]
+    (folder / _GOLDEN).write_text("".join(lines), encoding="utf-8")
+
+
+def _manifest_fields(parts: RankerParts, files: Mapping[str, FileEntry]) -> dict[str, Any]:
+    manifest = RankerManifest(
+        content_hash="",
+        model=parts.model,
+        schema=parts.schema,
+        metrics=dict(parts.metrics),
+        dataset=parts.dataset,
+        files=dict(files),
+        calibration=None if parts.calibration is None else dict(parts.calibration),
+    )
+    fields = manifest.model_dump(mode="json", by_alias=True)
+    return fields | {"content_hash": _content_hash(fields)}
+
+
+def _content_hash(fields: Mapping[str, Any]) -> str:
+    kept = {name: value for name, value in fields.items() if name != "content_hash"}
+    return hashlib.sha256(canonical(kept)).hexdigest()
+
+
+def _read_manifest(path: Path) -> RankerManifest:
+    if not path.is_file():
+        raise NotFoundError(f"{path.parent}: no exported ranker in it ({RANKER_FILE} is missing)")
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        _corrupt(path, f"larger than {MAX_MANIFEST_BYTES} bytes")
+    fields = _parse(path)
+    version = fields.get("format_version")
+    if version != RANKER_FORMAT_VERSION:
+        raise IncompatibleArtifactError(
+            f"{path}: format version {version!r}, "
+            f"this Vizsla reads {RANKER_FORMAT_VERSION}; train the ranker again"
+        )
+    if _content_hash(fields) != fields.get("content_hash"):
+        _corrupt(path, "was changed after it was written (its hash does not match)")
+    try:
+        return RankerManifest.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        _corrupt(path, f"field {'.'.join(map(str, first['loc']))}: {first['msg']}")
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        _corrupt(path, f"not JSON ({error})")
+    if not isinstance(fields, dict):
+        _corrupt(path, "not a JSON object")
+    return fields
+
+
+def _check_files(folder: Path, manifest: RankerManifest) -> None:
+    for name in (*_REQUIRED, *manifest.files):
+        if name not in manifest.files or not is_safe_name(name):
+            _corrupt(folder / RANKER_FILE, f"file {name!r} is not listed, or not allowed")
+    for name, entry in manifest.files.items():
+        path = folder / name
+        if not path.exists() or not stat.S_ISREG(path.lstat().st_mode):
+            _corrupt(path, "missing, or not a regular file")
+        if path.stat().st_size != entry.n_bytes or sha256_file(path) != entry.sha256:
+            _corrupt(path, "content does not match its sha256 in the manifest")
+    for path in sorted(folder.rglob("*")):
+        if not path.is_dir() and _name(folder, path) not in {*manifest.files, RANKER_FILE}:
+            _corrupt(path, "not in the manifest; an exported ranker holds nothing else")
+
+
+def _name(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _entry(path: Path) -> FileEntry:
+    return FileEntry(sha256=sha256_file(path), n_bytes=path.stat().st_size)
+
+
+def _corrupt(path: Path, why: str) -> NoReturn:
+    raise CorruptArtifactError(f"{path}: {why}")
