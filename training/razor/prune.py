@@ -126,9 +126,7 @@ def _cut(result: SearchResult, threshold: float, max_width: int | None) -> Ranki
     return resized(result.schema_full, widths, record, result.probabilities)
 
 
-def _within(
-    result: SearchResult, budget: int, max_width: int | None
-) -> tuple[float, int | None]:
+def _within(result: SearchResult, budget: int, max_width: int | None) -> tuple[float, int | None]:
     """Return the threshold and the largest width that fit a budget."""
 
     def size(threshold: float, cap: int | None) -> int:
@@ -166,9 +164,7 @@ def _capped(widths: Mapping[str, int], max_width: int | None) -> dict[str, int]:
 def n_parameters(schema: RankingSchema, widths: Mapping[str, int]) -> int:
     """Return the entries of all tables at given widths."""
     return sum(
-        field.n_codes * widths[field.spec.name]
-        for field in schema.fields
-        if not field.spec.shares
+        field.n_codes * widths[field.spec.name] for field in schema.fields if not field.spec.shares
     )
 
 

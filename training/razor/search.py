@@ -127,9 +127,7 @@ def _train(run: _Search) -> None:
     joint = not len(held)
     without = () if joint else (run.embeddings.importances,)
     weights = optimisers(run.model, run.settings.learning_rate, without)
-    choices: list[Optimizer] = [
-        Adam([run.embeddings.importances], lr=run.settings.learning_rate)
-    ]
+    choices: list[Optimizer] = [Adam([run.embeddings.importances], lr=run.settings.learning_rate)]
     generator = numpy_generator(run.seed, "rows")
     done = 0
     run.model.train()

@@ -29,7 +29,6 @@ class RazorSettings(_Settings):
             of the ``vocabulary`` (mean 1 over fields).
         learning_rate: Of Adam, for weights and importances alike.
         batch_size: Rows per step.
-        l2: Weight of the mean squared norm of the vectors of a batch.
         passes: Over the rows; more than one memorises noise of many values.
         held_out: Share of the rows that only importances learn from; 0 learns both from all.
         gate_first_order: Whether a field's first-order term fades as the field does.
@@ -45,7 +44,6 @@ class RazorSettings(_Settings):
     penalty_by: Literal["field", "vocabulary"] = "field"
     learning_rate: float = Field(default=0.01, gt=0)
     batch_size: int = Field(default=256, ge=2)
-    l2: float = Field(default=0.0, ge=0)
     passes: int = Field(default=1, ge=1)
     held_out: float = Field(default=0.0, ge=0, lt=1)
     gate_first_order: bool = True
