@@ -29,6 +29,9 @@ __all__ = [
     "StageSettings",
     "load_recipe",
     "parse_assignments",
+    "recipe_kind",
+    "recipe_table",
+    "validated_recipe",
     "validated_settings",
 ]
 
@@ -212,7 +215,27 @@ def load_recipe(
         >>> load_recipe("matcher", ["unordered"], {"stage2.epochs": 3}).stage2.epochs
         3
     """
+    if recipe_kind(name) != "matcher":
+        raise ConfigError(f"recipe {name} trains a {recipe_kind(name)}, a matcher's is needed here")
+    return validated_recipe(Recipe, recipe_table(name, kinds, assignments))
+
+
+def recipe_kind(name: str) -> str:
+    """Return what a recipe trains: ``matcher``, or what its file says.
+
+    Raises:
+        UnknownNameError: No such recipe.
+        ConfigError: The file is not TOML.
+    """
+    return str(_read(name).get("kind", "matcher"))
+
+
+def recipe_table(
+    name: str, kinds: Sequence[str] = (), assignments: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Read a recipe of any kind and apply its variants and settings; see ``load_recipe``."""
     table = _read(name)
+    table.pop("kind", None)
     variants: dict[str, dict[str, Any]] = table.pop("variant", {})
     model = (assignments or {}).get("model", table.get("model"))
     applied = [kind for kind in variants if kind in (*kinds, model)]
@@ -221,7 +244,7 @@ def load_recipe(
     table |= {"name": Path(name).stem, "variants": applied}
     for key, value in (assignments or {}).items():
         _assign(table, key, value)
-    return _validated(table)
+    return table
 
 
 def parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
@@ -289,18 +312,23 @@ def _assign(table: dict[str, Any], key: str, value: Any) -> None:
     table[last] = value
 
 
-def _validated(table: dict[str, Any]) -> Recipe:
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def validated_recipe(kind: type[Settings], table: Mapping[str, Any]) -> Settings:
+    """Validate all settings of a recipe.
+
+    Raises:
+        ConfigError: An unknown key or a wrong value; the message names it.
+    """
     try:
-        return Recipe.model_validate(table)
+        return kind.model_validate(table)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            raise ConfigError(f"unknown recipe setting {key!r}{_near(key)}") from error
+            raise ConfigError(f"unknown recipe setting {key!r}{_near(key, kind)}") from error
         raise ConfigError(f"recipe setting {key!r}: {first['msg']}") from error
-
-
-Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def validated_settings(name: str, kind: type[Settings], values: Mapping[str, Any]) -> Settings:
@@ -320,8 +348,8 @@ def validated_settings(name: str, kind: type[Settings], values: Mapping[str, Any
         raise ConfigError(f"unknown recipe setting {key!r}: known: {known}") from error
 
 
-def _near(key: str) -> str:
-    near = difflib.get_close_matches(key, setting_names(), n=1)
+def _near(key: str, kind: type[BaseModel]) -> str:
+    near = difflib.get_close_matches(key, setting_names(kind), n=1)
     return f": did you mean {near[0]!r}?" if near else ""
 
 

@@ -25,7 +25,7 @@ from vizsla.contracts.bundle import GateCheck
 from vizsla.errors import CorruptArtifactError, UsageError
 from vizsla.files import write_text
 
-__all__ = ["RunFile", "RunResult", "open_run", "read_run", "write_run"]
+__all__ = ["RunFile", "RunResult", "open_run", "read_run", "refuse_other", "write_run"]
 
 RUN_FILE = "run.json"
 
@@ -121,7 +121,7 @@ def open_run(out: Path, wanted: RunFile, *, resume: bool, fresh: bool) -> RunRes
     if fresh:
         _clear(out)
     if found is not None:
-        _refuse_other(out, found, wanted)
+        refuse_other(out, found, wanted)
         if found.result is not None and (out / found.result.bundle).is_dir():
             return found.result
         if not resume:
@@ -138,7 +138,12 @@ def _begun(out: Path) -> RunFile | None:
     return None if empty else found
 
 
-def _refuse_other(out: Path, found: RunFile, wanted: RunFile) -> None:
+def refuse_other(out: Path, found: RunFile, wanted: RunFile) -> None:
+    """Check that a folder holds the run that is wanted.
+
+    Raises:
+        UsageError: It holds another one; names what differs.
+    """
     names = _differences(found.model_dump(mode="json"), wanted.model_dump(mode="json"))
     if names:
         listed = ", ".join(names[:4]) + (" ..." if len(names) > 4 else "")

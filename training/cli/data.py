@@ -1,17 +1,24 @@
-"""``vizsla data``: fetch, import, list and describe datasets."""
+"""``vizsla data``: fetch, import, list and describe datasets and training frames."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
+from training.cli.data_frames import (
+    frame_options,
+    import_frame_command,
+    is_frame,
+    noise_command,
+    refuse_frame_options,
+    reported,
+    show_frame,
+)
 from training.cli.data_tables import print_dataset, print_datasets, print_import
-from vizsla.cli_output import print_json, progress
+from vizsla.cli_output import print_json
 from vizsla.clock import SystemClock
 from vizsla.config import load_settings
 from vizsla.contracts.features import Order
@@ -23,13 +30,15 @@ from vizsla.datasets import (
     read_manifest,
     resolve,
 )
-from vizsla.datasets.base import Progress
+from vizsla.datasets.frames import FRAMES, fetch_frame, resolve_frame
 from vizsla.datasets.sources.synthetic import SyntheticOptions
 from vizsla.errors import UsageError
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
+app.command("noise")(noise_command)
+app.command("import-frame")(import_frame_command)
 
 Home = Annotated[Path | None, typer.Option(help="Vizsla's home folder; default from settings.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -52,10 +61,42 @@ def fetch_command(
     items: Annotated[int | None, typer.Option(help="Of synthetic: items.")] = None,
     clusters: Annotated[int | None, typer.Option(help="Of synthetic: planted clusters.")] = None,
     interactions: Annotated[int | None, typer.Option(help="Of synthetic: interactions.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of synthetic: seed.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of synthetic and of frames: seed.")] = None,
+    split: Annotated[str | None, typer.Option(help="Of a frame: random or time.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Of synthetic-ctr: rows.")] = None,
+    informative: Annotated[int | None, typer.Option(help="Of synthetic-ctr: fields.")] = None,
+    redundant: Annotated[int | None, typer.Option(help="Of synthetic-ctr: fields.")] = None,
+    noise: Annotated[int | None, typer.Option(help="Of synthetic-ctr: fields.")] = None,
+    base_rate: Annotated[float | None, typer.Option(help="Of synthetic-ctr: positives.")] = None,
+    strength: Annotated[float | None, typer.Option(help="Of synthetic-ctr: log-odds.")] = None,
+    out: Annotated[str | None, typer.Option(help="Of a frame: another name for it.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a named dataset, from its source or from a folder."""
+    """Fetch a named dataset or training frame, from its source or from a folder."""
+    of_frames = {
+        "split": split,
+        "rows": rows,
+        "informative": informative,
+        "redundant": redundant,
+        "noise": noise,
+        "base_rate": base_rate,
+        "strength": strength,
+    }
+    if name in FRAMES:
+        others = {
+            "users": users,
+            "items": items,
+            "clusters": clusters,
+            "interactions": interactions,
+        }
+        options = frame_options(name, {**of_frames, "seed": seed, **others})
+        with reported(f"fetch {name}", "rows") as report:
+            directory = fetch_frame(
+                name, _home(home), source, options=options, out=out, force=force, progress=report
+            )
+        show_frame(directory, as_json=as_json)
+        return
+    refuse_frame_options(name, {**of_frames, "out": out})
     sizes = {
         "users": users,
         "items": items,
@@ -63,9 +104,11 @@ def fetch_command(
         "interactions": interactions,
         "seed": seed,
     }
-    options = _options(name, {key: value for key, value in sizes.items() if value is not None})
-    with _reported(f"fetch {name}", "bytes") as report:
-        directory = fetch(name, _home(home), source, options=options, force=force, progress=report)
+    of_synthetic = _options(name, {key: value for key, value in sizes.items() if value is not None})
+    with reported(f"fetch {name}", "bytes") as report:
+        directory = fetch(
+            name, _home(home), source, options=of_synthetic, force=force, progress=report
+        )
     _show(directory, as_json=as_json)
 
 
@@ -95,7 +138,7 @@ def import_command(
         order=_order(order),
         repeats=repeats,
     )
-    with _reported(f"import {request.name}", "rows") as report:
+    with reported(f"import {request.name}", "rows") as report:
         _, summary = import_files(request, _home(home), SystemClock(), force=force, progress=report)
     if as_json:
         print_json(summary)
@@ -116,7 +159,10 @@ def describe_command(
     as_json: AsJson = False,
 ) -> None:
     """Show what a dataset holds and where it comes from."""
-    _show(resolve(dataset, _home(home)), as_json=as_json)
+    if is_frame(dataset, _home(home)):
+        show_frame(resolve_frame(dataset, _home(home)), as_json=as_json)
+    else:
+        _show(resolve(dataset, _home(home)), as_json=as_json)
 
 
 def _show(directory: Path, *, as_json: bool) -> None:
@@ -150,17 +196,3 @@ def _order(text: str) -> Order:
     if text not in orders:
         raise UsageError(f"--order {text!r}: known: {', '.join(orders)}")
     return orders[text]
-
-
-@contextmanager
-def _reported(description: str, unit: str) -> Iterator[Progress]:
-    """Show progress as a bar that forgets nothing when a second file begins."""
-    with progress(description, unit=unit) as bar:
-        done: dict[str, int] = {}
-
-        def report(label: str, count: int, _total: int | None) -> None:
-            bar.note(label)
-            bar.advance(count - done.get(label, 0))
-            done[label] = count
-
-        yield report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from training.cli.data_frames import frame_rows
 from vizsla.cli_output import print_json, print_table, say
 from vizsla.contracts.features import DatasetManifest, SideFeature
 from vizsla.datasets import DATASETS, DatasetSource, ImportSummary, data_home, read_manifest
@@ -12,8 +13,9 @@ __all__ = ["print_dataset", "print_datasets", "print_import"]
 
 
 def print_datasets(home: Path, *, as_json: bool) -> None:
-    """List registered datasets, then imported ones."""
+    """List registered datasets and imported ones, then training frames."""
     rows = [_registered(DATASETS.load(name), home) for name in DATASETS] + _imported(home)
+    rows += frame_rows(home)
     if as_json:
         print_json(rows)
         return

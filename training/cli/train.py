@@ -1,22 +1,36 @@
-"""``vizsla train``: train a matcher by a recipe and export it as a bundle."""
+"""``vizsla train``: train by a recipe: a matcher and its bundle, or what the recipe's kind says."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from training.ctr.request import FrameRequest
 from training.determinism import StopFlag, stop_on_interrupt
 from training.distributed.cluster import LOCAL
 from training.distributed.launch import Workers
 from training.pipeline import TrainedRun, TrainRequest, train_bundle
-from training.recipe import parse_assignments
+from training.recipe import parse_assignments, recipe_kind
 from vizsla.cli_output import format_duration, print_json, print_table, say
 from vizsla.config import load_settings
 from vizsla.datasets import resolve
+from vizsla.datasets.frames import resolve_frame
+from vizsla.errors import UsageError
+from vizsla.registry import Registry
 
 __all__ = ["train"]
+
+MATCHER = "matcher"
+KINDS = Registry(
+    "kind of recipe",
+    {
+        "ranker": "training.cli.train_ranker:run",
+    },
+)
+"""Kinds of recipe beside ``matcher``: what trains on a frame; takes the request and ``as_json``."""
 
 INTERRUPTED = 130
 SHOWN = ("recall_at_10", "recall_at_20", "recall_at_50", "ndcg_at_20")
@@ -62,9 +76,26 @@ def train(
 ) -> None:
     """Train a deep matcher, compare it with simpler models, and export it as a bundle.
 
+    With --recipe ranker, train a CTR model on a training frame instead and export that.
     Ctrl-C saves a checkpoint; the same command with --resume goes on to the same weights.
     """
     flag = StopFlag()
+    kind = recipe_kind(recipe)
+    if kind != MATCHER:
+        _refuse(kind, {"--warm-start": warm_start, "--refit": refit, "--workers": workers})
+        frame = FrameRequest(
+            recipe=recipe,
+            frame_dir=resolve_frame(data, home or load_settings().home),
+            out=out,
+            seed=seed,
+            assignments=parse_assignments(settings or []),
+            threads=threads,
+            resume=resume,
+            fresh=fresh,
+            should_stop=flag,
+        )
+        _train_on_frame(kind, frame, flag, as_json=as_json)
+        return
     request = TrainRequest(
         recipe=recipe,
         dataset_dir=resolve(data, home or load_settings().home),
@@ -82,9 +113,30 @@ def train(
     )
     run = _trained(request, flag)
     if run is None:
-        say(f"a checkpoint is in {out / 'checkpoint'}: go on with the same command and --resume")
+        _say_how_to_resume(out)
         raise typer.Exit(INTERRUPTED)
     _show(run, out, as_json=as_json)
+
+
+def _refuse(kind: str, options: Mapping[str, object]) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(
+                f"{name} is for matchers, not for recipes of kind {kind}: leave it out"
+            )
+
+
+def _train_on_frame(kind: str, request: FrameRequest, flag: StopFlag, *, as_json: bool) -> None:
+    run = KINDS.load(kind)
+    with stop_on_interrupt(flag):
+        finished = run(request, as_json=as_json)
+    if not finished:
+        _say_how_to_resume(request.out)
+        raise typer.Exit(INTERRUPTED)
+
+
+def _say_how_to_resume(out: Path) -> None:
+    say(f"a checkpoint is in {out / 'checkpoint'}: go on with the same command and --resume")
 
 
 def _trained(request: TrainRequest, flag: StopFlag) -> TrainedRun | None:

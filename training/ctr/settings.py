@@ -22,8 +22,8 @@ class RankerSettings(BaseModel):
         learning_rate: Of Adam, for everything that is not a table.
         table_learning_rate: Of the tables; 0 takes ``learning_rate``.
         table_optimizer: ``adam`` updates whole tables in every step, the others only the rows
-            that a batch has looked up.  ``auto``: ``adam`` for tables of at most 20,000 rows,
-            ``rowwise_adagrad`` above.
+            that a batch has looked up.  ``auto``: ``adam`` for tables of few rows,
+            ``sparse_adam`` above, see ``training.ctr.optimizers``.
         reg: L2 on the vectors that a batch has looked up, per row.
         patience: Epochs without a better figure before training stops.
         metric: Validation figure that the best epoch has; log loss where there is no AUC.

@@ -6,4 +6,5 @@ __all__ = ["RECIPES"]
 
 RECIPES = {
     "matcher": "matcher.toml",
+    "ranker": "ranker.toml",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from vizsla.datasets.table_files import open_table
 from vizsla.datasets.validation import DEFAULT_EVENT_TYPE
 from vizsla.errors import UsageError
 
-__all__ = ["ImportRequest", "import_files"]
+__all__ = ["ImportRequest", "check_name", "import_files"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -87,7 +88,7 @@ def import_files(
         NotFoundError: A file does not exist.
         DataError: A file cannot be used at all; one line that names file, line or column.
     """
-    directory = _check_name(request.name, home, force=force)
+    directory = check_name(request.name, home, force=force)
     events = _events(request, clock.now_s(), progress)
     items = _entities(request.items, "item_id", request, progress)
     users = _entities(request.users, "user_id", request, progress)
@@ -105,12 +106,17 @@ def import_files(
     return directory, summary
 
 
-def _check_name(name: str, home: Path, *, force: bool) -> Path:
+def check_name(name: str, home: Path, *, force: bool, taken: Collection[str] = DATASETS) -> Path:
+    """Return the directory for a dataset of the customer's own.
+
+    Raises:
+        UsageError: The name cannot be used, is one of ``taken``, or is there already.
+    """
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name a dataset: use up to 64 lower-case letters, digits, '.', '_', '-'"
         )
-    if name in DATASETS:
+    if name in taken:
         raise UsageError(f"{name!r} is the name of a public dataset: choose another with --name")
     directory = data_home(home) / name
     if directory.exists() and not force:

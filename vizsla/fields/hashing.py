@@ -17,7 +17,7 @@ from vizsla.fields.values import Texts
 
 __all__ = ["KnownTexts", "hash_texts"]
 
-_MAX_SEEDS = 16
+_MAX_SEEDS = 8
 
 
 def hash_texts(texts: Texts, seed: int = 0) -> NDArray[np.uint64]:
@@ -40,7 +40,7 @@ class KnownTexts:
 
     Attributes:
         seed: The first one under which all hashes differ.
-        hashes: ``(N,)`` uint64, ascending.
+        hashes: ``(N,)`` uint64, by their top k bits.
         codes: ``(N,)`` int32.
         starts: ``(2 ** k + 1,)`` int64, where hashes with each value of the top k bits begin.
     """
@@ -52,19 +52,17 @@ class KnownTexts:
 
     @classmethod
     def of(cls, texts: Texts) -> KnownTexts:
-        """Number distinct texts from ``FIRST_KNOWN`` on, in their order."""
+        """Number distinct texts from ``FIRST_KNOWN`` on, in their order.
+
+        Raises:
+            ValueError: They are not distinct.
+        """
+        bits = max(1, int(np.ceil(np.log2(max(2, len(texts))))))
         for seed in range(_MAX_SEEDS):
-            hashes = hash_texts(texts, seed)
-            order = np.argsort(hashes, kind="stable")
-            ordered = hashes[order]
-            if not (ordered[1:] == ordered[:-1]).any():
-                break
-        else:
-            raise AssertionError("texts are not distinct")
-        bits = max(1, int(np.ceil(np.log2(max(2, len(ordered))))))
-        edges = np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
-        starts = np.concatenate([[0], np.searchsorted(ordered, edges), [len(ordered)]])
-        return cls(seed, ordered, (order + FIRST_KNOWN).astype(np.int32), starts.astype(np.int64))
+            hashes, codes, starts, distinct = _grouped(hash_texts(texts, seed), bits)
+            if distinct:
+                return cls(seed, hashes, codes, starts)
+        raise ValueError("texts are not distinct")
 
     def find(self, texts: Texts) -> NDArray[np.int32]:
         """Return ``(B,)`` codes, ``UNKNOWN`` for texts that are not among them."""
@@ -87,6 +85,29 @@ def _hash(
         value = (value ^ (value >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
         hashes[row] = value ^ (value >> np.uint64(33))
     return hashes
+
+
+@numba.njit(cache=True, nogil=True)
+def _grouped(
+    hashes: NDArray[np.uint64], bits: int
+) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int64], bool]:
+    """Put hashes in groups by their top bits; say where each begins, and whether all differ."""
+    shift = np.uint64(64 - bits)
+    starts = np.zeros((1 << bits) + 1, np.int64)
+    for one in hashes:
+        starts[np.int64(one >> shift) + 1] += 1
+    starts = np.cumsum(starts)
+    filled = starts[:-1].copy()
+    placed, codes = np.empty_like(hashes), np.empty(len(hashes), np.int32)
+    distinct = True
+    for number in range(len(hashes)):
+        group = np.int64(hashes[number] >> shift)
+        for place in range(starts[group], filled[group]):
+            distinct &= placed[place] != hashes[number]
+        placed[filled[group]] = hashes[number]
+        codes[filled[group]] = FIRST_KNOWN + number
+        filled[group] += 1
+    return placed, codes, starts, distinct
 
 
 @numba.njit(cache=True, nogil=True)

@@ -124,7 +124,11 @@ def _encoder(folder: Path, stored: _Stored) -> Encoder:
     if isinstance(kind, HashEncoding | LogEncoding):
         return unfitted(stored.field)
     if stored.file is not None:
-        return VocabularyEncoder(_vocabulary(folder / stored.file, stored.n_values))
+        path = folder / stored.file
+        try:
+            return VocabularyEncoder(_vocabulary(path, stored.n_values))
+        except ValueError as error:
+            raise CorruptArtifactError(f"{path}: {error}") from error
     edges = np.asarray(stored.edges or [], np.float64)
     return BucketEncoder(edges, any_seen=stored.edges is not None)
 
@@ -140,6 +144,6 @@ def _vocabulary(path: Path, n_values: int) -> pl.Series:
     except (OSError, ArrowException, pl.exceptions.PolarsError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CorruptArtifactError(f"{path}: cannot be read ({reason})") from error
-    if values.dtype != pl.String or values.null_count() or not values.is_unique().all():
-        raise CorruptArtifactError(f"{path}: no column of distinct texts")
+    if values.dtype != pl.String or values.null_count():
+        raise CorruptArtifactError(f"{path}: no column of texts")
     return values

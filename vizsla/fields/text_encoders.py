@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -70,36 +71,68 @@ class VocabularyEncoder:
 class VocabularyCounter:
     """Counts texts chunk by chunk; memory grows with the distinct ones alone.
 
+    Texts are counted by their hash: two of n are one with probability ``n * n / 2 ** 65``.
+
     Args:
         encoding: What is left out at the end.
     """
 
     def __init__(self, encoding: VocabularyEncoding) -> None:
         self._encoding = encoding
-        self._counts = pl.DataFrame(schema={"value": pl.String, "count": pl.UInt32})
-        self._pending: list[pl.DataFrame] = []
+        self._held = _Counts(np.empty(0, np.uint64), np.empty(0, np.int64), _NO_TEXT)
+        self._pending: list[_Counts] = []
         self._n_pending = 0
 
     def add(self, values: pl.Series) -> None:
         """Count the texts of a column; null is none."""
-        counts = values.drop_nulls().alias("value").value_counts(name="count")
-        self._pending.append(counts.cast({"count": pl.UInt32}))
-        self._n_pending += counts.height
+        known = values.drop_nulls()
+        if not len(known):
+            return
+        counts = np.ones(len(known), np.int64)
+        one = _Counts(hash_texts(Texts.of_column(known)), counts, known.alias("value"))
+        self._pending.append(_merged([one]))
+        self._n_pending += len(self._pending[-1].counts)
         # as much anew as there is already, so that a long stream is merged a few times only
-        if self._n_pending >= max(_MERGE_ROWS, self._counts.height):
+        if self._n_pending >= max(_MERGE_ROWS, len(self._held.counts)):
             self._merge()
 
     def _merge(self) -> None:
-        both = pl.concat([self._counts, *self._pending])
-        self._counts = both.group_by("value").agg(pl.col("count").sum())
+        self._held = _merged([self._held, *self._pending])
         self._pending, self._n_pending = [], 0
 
     def encoder(self) -> VocabularyEncoder:
         """Return the encoder of everything counted: frequent texts first, ties by text."""
         self._merge()
-        enough = self._counts.filter(pl.col("count") >= self._encoding.min_count)
-        ordered = enough.sort("count", "value", descending=[True, False])
-        return VocabularyEncoder(ordered["value"].head(self._encoding.max_values))
+        enough = self._held.counts >= self._encoding.min_count
+        texts, counts = self._held.texts.filter(pl.Series(enough)), self._held.counts[enough]
+        by_text = texts.arg_sort().to_numpy()
+        order = by_text[np.argsort(-counts[by_text], kind="stable")]
+        return VocabularyEncoder(texts.gather(order[: self._encoding.max_values]))
+
+
+class _Counts(NamedTuple):
+    """Texts, with a hash and a count for each."""
+
+    hashes: NDArray[np.uint64]
+    counts: NDArray[np.int64]
+    texts: pl.Series
+
+
+_NO_TEXT = pl.Series("value", [], pl.String)
+
+
+def _merged(parts: list[_Counts]) -> _Counts:
+    """Add the counts of equal texts up."""
+    hashes = np.concatenate([one.hashes for one in parts])
+    counts = np.concatenate([one.counts for one in parts])
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    first = np.ones(len(order), np.bool_)
+    first[1:] = ordered[1:] != ordered[:-1]
+    starts = np.flatnonzero(first)
+    sums = np.add.reduceat(counts[order], starts) if len(starts) else counts
+    texts = pl.concat([one.texts for one in parts], rechunk=True).gather(order[starts])
+    return _Counts(ordered[starts], sums, texts)
 
 
 def _without_missing(codes: NDArray[np.int32], texts: Texts) -> NDArray[np.int32]:

@@ -6,7 +6,13 @@ import pytest
 
 import training.recipes
 from training.loop_settings import LoopSettings
-from training.recipe import StageSettings, load_recipe, parse_assignments, setting_names
+from training.recipe import (
+    StageSettings,
+    load_recipe,
+    parse_assignments,
+    recipe_kind,
+    setting_names,
+)
 from training.recipes import RECIPES
 from vizsla.errors import ConfigError, NotFoundError, UnknownNameError
 
@@ -18,7 +24,7 @@ def test_every_file_is_registered():
     assert files == set(RECIPES.values())
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [one for one in RECIPES if recipe_kind(one) == "matcher"])
 @pytest.mark.parametrize("order", ["ordered", "unordered"])
 @pytest.mark.parametrize("count", ["few", "many"])
 @pytest.mark.parametrize("size", ["small", "large"])
@@ -29,6 +35,12 @@ def test_every_recipe_is_valid_for_every_kind_of_data(name, order, count, size, 
 
     assert recipe.name == name
     assert set(recipe.variants) <= {order, count, size, users}
+
+
+def test_a_recipe_of_another_kind_is_refused():
+    """A matcher is not made from a ranker's settings."""
+    with pytest.raises(ConfigError, match="trains a ranker"):
+        load_recipe("ranker")
 
 
 @pytest.mark.parametrize("order", ["ordered", "unordered"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -46,7 +46,8 @@ class FrameSource:
         origin: Where the data comes from, for people.
         licence: What its owners allow.
         files: Files that a folder given with ``--from`` must hold, as in ``DatasetSource``.
-        draft: Makes the frame out of such a folder.
+        draft: Makes the frame out of such a folder and of options.
+        options: Their class.
         splits: How it can be divided; the first is the default.
         download: Puts the files into an empty folder; None where no open source exists.
     """
@@ -56,7 +57,8 @@ class FrameSource:
     origin: str
     licence: str
     files: tuple[str, ...]
-    draft: Callable[[Path, FrameOptions], FrameDraft]
+    draft: Callable[[Path, Any], FrameDraft]
+    options: type[BaseModel] = FrameOptions
     splits: tuple[SplitBy, ...] = ("random",)
     download: Callable[[Path, Progress], None] | None = None
 

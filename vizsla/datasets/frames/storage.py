@@ -18,7 +18,15 @@ from vizsla.datasets.hashing import content_hash
 from vizsla.datasets.storage import published
 from vizsla.errors import ContractError, DataError
 
-__all__ = ["FORMAT_VERSION", "GROUP_ROWS", "MANIFEST", "SPLITS", "FrameDraft", "write_frame"]
+__all__ = [
+    "FORMAT_VERSION",
+    "GROUP_ROWS",
+    "MANIFEST",
+    "RESERVED",
+    "SPLITS",
+    "FrameDraft",
+    "write_frame",
+]
 
 FORMAT_VERSION = 1
 MANIFEST = "frame.json"
@@ -39,7 +47,7 @@ class FrameDraft:
         manifest: Its counts and content hash are filled in by ``write_frame``.
         rows: Read once; the same columns in every portion.
         n_rows: In all, where that is known, for the progress.
-        texts: Further small files, name to content.
+        texts: Further small files, name to content; read after the rows.
     """
 
     manifest: TrainingFrame
@@ -62,14 +70,13 @@ def write_frame(
         progress: Told of rows written.
 
     Raises:
-        DataError: A label is neither 0 nor 1, or training data is empty.
+        DataError: A label is neither 0 nor 1, or training rows do not have both.
         ContractError: A portion lacks a column, or a field has a reserved name.
     """
     _check_names(draft.manifest.fields)
     with published(directory, replace=replace) as temporary:
         counts, digest = _written(temporary, draft, progress)
-        if not counts["train"].n_rows:
-            raise DataError(f"{draft.manifest.name}: no training row in it")
+        _check_both_labels(draft.manifest.name, counts["train"])
         manifest = draft.manifest.model_copy(update={"splits": counts, "content_hash": digest})
         texts = {**draft.texts, MANIFEST: manifest.model_dump_json(indent=2) + "\n"}
         for name, text in texts.items():
@@ -81,6 +88,14 @@ def _check_names(fields: list[FieldSpec]) -> None:
     for one in fields:
         if one.name in RESERVED:
             raise ContractError(f"a field cannot have the name {one.name!r} of another column")
+
+
+def _check_both_labels(name: str, train: SplitCounts) -> None:
+    if not train.n_rows:
+        raise DataError(f"{name}: no training row in it")
+    if train.n_positive in (0, train.n_rows):
+        label = int(train.n_positive > 0)
+        raise DataError(f"{name}: the label of every training row is {label}; both are needed")
 
 
 def _written(

@@ -98,16 +98,15 @@ def test_split_by_time_holds_out_the_latest(tmp_path: Path) -> None:
 
 
 def test_a_frame_that_is_there_stays(tmp_path: Path) -> None:
-    """Only --force makes it again; a name that does not exist is a mistake."""
+    """Only --force makes another one; a name that does not exist is a mistake."""
     folder = folder_of(tmp_path, RATINGS)
     first = read_frame(fetch_frame("ml-100k-ctr", tmp_path, folder)).manifest
     other = FrameOptions(seed=1)
-    again = read_frame(fetch_frame("ml-100k-ctr", tmp_path, folder, options=other)).manifest
-    forced = read_frame(
-        fetch_frame("ml-100k-ctr", tmp_path, folder, options=other, force=True)
-    ).manifest
 
-    assert again == first
-    assert forced.content_hash != first.content_hash
+    assert read_frame(fetch_frame("ml-100k-ctr", tmp_path)).manifest == first
+    with pytest.raises(UsageError, match=r"holds another one .*seed 0"):
+        fetch_frame("ml-100k-ctr", tmp_path, folder, options=other)
+    forced = fetch_frame("ml-100k-ctr", tmp_path, folder, options=other, force=True)
+    assert read_frame(forced).manifest.content_hash != first.content_hash
     with pytest.raises(UsageError, match="ml-100k-ctr"):
         fetch_frame("ml-100k-ct", tmp_path)

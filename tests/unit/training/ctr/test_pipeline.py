@@ -1,0 +1,214 @@
+"""From a frame to an exported ranker, through the command that people use."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from training.cli.train import KINDS
+from training.ctr.encoding import encode_split, encode_to_disk, fit_encoders, open_encoded
+from training.ctr.pipeline import train_on_frame
+from training.ctr.predicting import predict
+from training.ctr.request import FrameRequest
+from training.recipe import recipe_kind
+from training.recipes import RECIPES
+from vizsla.bundles.ranker import read_ranker
+from vizsla.cli import app
+from vizsla.contracts.features import TrainingFrame
+from vizsla.contracts.fields import BucketEncoding, FieldSpec
+from vizsla.contracts.ranking import RankingSchema
+from vizsla.datasets.frames import FrameDraft, read_frame, write_frame
+from vizsla.errors import ConfigError, IncompatibleArtifactError, UsageError
+from vizsla.fields import EncodedRows
+from vizsla.models.ranker import RANKERS, build_ranker
+
+FIELDS = [
+    FieldSpec(name="user_id", owner="user"),
+    FieldSpec(name="item_id", owner="item"),
+    FieldSpec(name="price", kind="numeric", owner="item", encoding=BucketEncoding(n_buckets=4)),
+    FieldSpec(name="history", kind="sequence", owner="user", shares="item_id"),
+]
+SMALL = {"epochs": 2, "batch_size": 64, "dim": 4, "model_settings.hidden": [8]}
+
+
+def table(n_rows, seed):
+    rng = np.random.default_rng(seed)
+    users, items = rng.integers(0, 12, n_rows), rng.integers(0, 12, n_rows)
+    prices = rng.normal(size=n_rows)
+    return pl.DataFrame(
+        {
+            "label": ((users < 6) == (items < 6)).astype(np.float32),
+            "user_id": [f"u{one}" for one in users],
+            "item_id": [f"i{one}" for one in items],
+            "price": [None if one > 1 else one for one in prices],
+            "history": [
+                [f"i{x}" for x in rng.integers(0, 12, n)] for n in rng.integers(0, 4, n_rows)
+            ],
+        }
+    )
+
+
+@pytest.fixture
+def frame(tmp_path):
+    """A small frame with all kinds of fields."""
+    manifest = TrainingFrame(
+        name="toy",
+        source="made here",
+        licence="none",
+        label_rule="same half",
+        fields=FIELDS,
+        splits={},
+        content_hash="",
+    )
+    rows = [("train", table(300, 0)), ("valid", table(90, 1)), ("test", table(90, 2))]
+    write_frame(tmp_path / "frame", FrameDraft(manifest, rows))
+    return read_frame(tmp_path / "frame")
+
+
+def request(frame, tmp_path, **changes):
+    options = {"recipe": "ranker", "frame_dir": frame.directory, "out": tmp_path / "run"}
+    return FrameRequest(**options | {"assignments": SMALL, "threads": 1} | changes)
+
+
+def exported(folder):
+    """An exported ranker, built as a server would."""
+    found = read_ranker(folder)
+    ranker = build_ranker(found.schema, found.manifest.model.name, found.manifest.model.config)
+    ranker.load_state_dict({n: torch.from_numpy(w) for n, w in found.weights().items()})
+    return found, ranker.eval()
+
+
+@pytest.mark.parametrize("model", sorted(RANKERS))
+def test_an_exported_ranker_answers_as_training_did(frame, tmp_path, model):
+    """Golden rows give their probabilities from the files alone, for every model."""
+    settings = {k: v for k, v in SMALL.items() if model not in ("lr", "fm") or "hidden" not in k}
+    train_on_frame(request(frame, tmp_path, assignments=settings | {"model": model}))
+    found, ranker = exported(tmp_path / "run" / "ranker")
+    golden = found.golden()
+    answers = predict(ranker, found.encoders.encode_records([row.rows for row in golden]))
+
+    assert len(golden) == 32
+    np.testing.assert_allclose(answers, [row.probability for row in golden], atol=1e-6)
+    rows = found.encoders.encode(frame.table("valid"))
+    np.testing.assert_allclose(predict(ranker, rows)[:32], answers, atol=1e-6)
+
+
+def test_the_command_prints_figures_and_knows_a_finished_run(frame, tmp_path):
+    """Once more with the same arguments trains nothing."""
+    out = tmp_path / "run"
+    arguments = ["train", "--recipe", "ranker", "--data", str(frame.directory), "--out", str(out)]
+    for key, value in SMALL.items():
+        arguments += ["--set", f"{key}={value}"]
+    first, again = (CliRunner().invoke(app, [*arguments, "--json"]) for _ in range(2))
+    result = json.loads(first.stdout)
+
+    assert first.exit_code == 0
+    assert {"valid", "test", "valid.cold", "test.cold"} == set(result["figures"])
+    assert {"auc", "gauc", "log_loss"} <= set(result["figures"]["valid"])
+    assert result["parameters"] > result["table_parameters"] > 0
+    assert not (out / "checkpoint").exists()
+    assert json.loads(again.stdout) == result | {"reused": True}
+    assert "CTR" in CliRunner().invoke(app, ["train", "--help"]).stdout
+    assert "valid" in CliRunner().invoke(app, arguments).stdout
+
+
+def test_options_of_matchers_are_refused(frame, tmp_path):
+    """They would be ignored."""
+    arguments = ["train", "--recipe", "ranker", "--data", str(frame.directory)]
+    found = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "run"), "--workers", "2"])
+
+    assert isinstance(found.exception, UsageError)
+    assert "--workers is for matchers" in str(found.exception)
+
+
+def test_an_interrupted_run_is_taken_up(frame, tmp_path):
+    """Also by the command's own rules: not without saying so."""
+    left = iter([False] * 6 + [True])
+    stopped = train_on_frame(request(frame, tmp_path, should_stop=lambda: next(left)))
+    with pytest.raises(UsageError, match="go on with --resume"):
+        train_on_frame(request(frame, tmp_path))
+    resumed = train_on_frame(request(frame, tmp_path, resume=True))
+    whole = train_on_frame(request(frame, tmp_path, out=tmp_path / "whole"))
+
+    assert stopped is None
+    assert resumed.result.content_hash == whole.result.content_hash
+
+
+def test_another_run_in_the_folder_is_refused(frame, tmp_path):
+    """Unless it may be overwritten."""
+    train_on_frame(request(frame, tmp_path))
+    with pytest.raises(UsageError, match="different run \\(seed\\)"):
+        train_on_frame(request(frame, tmp_path, seed=1))
+
+    assert train_on_frame(request(frame, tmp_path, seed=1, fresh=True)).reused is False
+
+
+def test_a_pruned_schema_is_trained(frame, tmp_path):
+    """What it drops is neither in the weights nor in the encoders."""
+    encoders = fit_encoders(frame, tmp_path / "fields")
+    schema = encoders.schema(frame.manifest, {"user_id": 4, "item_id": 2})
+    path = tmp_path / "schema.json"
+    path.write_text(schema.model_dump_json())
+    train_on_frame(request(frame, tmp_path, assignments=SMALL | {"schema_file": str(path)}))
+    found, ranker = exported(tmp_path / "run" / "ranker")
+
+    assert found.schema == schema
+    assert [field.name for field in found.encoders.fields] == ["user_id", "item_id"]
+    assert set(ranker.embeddings.tables) == {"2", "4"}
+
+
+def test_a_schema_of_other_values_is_refused(frame, tmp_path):
+    """Its codes mean other things."""
+    encoders = fit_encoders(frame, tmp_path / "fields")
+    schema = encoders.schema(frame.manifest, 2).model_copy(update={"vocabulary_hash": "other"})
+    path = tmp_path / "schema.json"
+    path.write_text(RankingSchema.model_validate(schema).model_dump_json())
+    with pytest.raises(IncompatibleArtifactError, match="other codes"):
+        train_on_frame(request(frame, tmp_path, assignments={"schema_file": str(path)}))
+    again = request(frame, tmp_path, assignments={"schema_file": "nowhere.json"}, fresh=True)
+    with pytest.raises(ConfigError, match="schema_file"):
+        train_on_frame(again)
+
+
+@pytest.mark.parametrize("setting", ["dims=3", "model_settings.hiden=3"])
+def test_a_wrong_setting_is_named(frame, tmp_path, setting):
+    """Of the recipe, and of the model."""
+    key, _, value = setting.partition("=")
+    with pytest.raises(ConfigError, match=key.rpartition(".")[2]):
+        train_on_frame(request(frame, tmp_path, assignments={key: int(value)}))
+
+
+def test_rows_beyond_memory_give_the_same_codes(frame, tmp_path):
+    """Mapped from disk, and trained through a buffer."""
+    encoders = fit_encoders(frame, tmp_path / "fields")
+    encode_to_disk(frame, encoders, "train", tmp_path / "train")
+    mapped = open_encoded(tmp_path / "train", encoders.fields)
+    held = encode_split(frame, encoders, "train", tmp_path / "unused", 1000)
+
+    assert same(mapped, held)
+    run = train_on_frame(request(frame, tmp_path, assignments=SMALL | {"buffer_rows": 64}))
+    assert run.result.figures["valid"]["auc"] > 0
+    assert not (tmp_path / "run" / "encoded").exists()
+
+
+def same(one: EncodedRows, other: EncodedRows) -> bool:
+    """Whether two sets of rows are the same."""
+    return (
+        all(np.array_equal(one.single[name], other.single[name]) for name in other.single)
+        and all(
+            np.array_equal(one.lists[name].values, other.lists[name].values)
+            and np.array_equal(one.lists[name].offsets, other.lists[name].offsets)
+            for name in other.lists
+        )
+        and np.array_equal(one.labels, other.labels)
+    )
+
+
+def test_every_recipe_is_of_a_known_kind():
+    """So that the command finds who trains it."""
+    assert {recipe_kind(name) for name in RECIPES} == {"matcher", *KINDS}

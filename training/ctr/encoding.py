@@ -1,0 +1,155 @@
+"""A frame's rows as codes: in memory where they fit, else written once and mapped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vizsla.contracts.features import FrameSplit
+from vizsla.contracts.fields import FieldSpec
+from vizsla.datasets.frames import Frame
+from vizsla.errors import CorruptArtifactError
+from vizsla.fields import EncodedRows, Ragged
+from vizsla.fields.encoders import FieldEncoders
+from vizsla.files import atomic_directory
+
+__all__ = ["encode_split", "encode_to_disk", "fit_encoders", "join", "open_encoded"]
+
+_FILE = "encoded.json"
+Number = TypeVar("Number", np.int32, np.int64, np.float32)
+
+
+def fit_encoders(frame: Frame, folder: Path) -> FieldEncoders:
+    """Fit encoders on the training rows, or read those of the folder."""
+    if not folder.is_dir():
+        names = [field.name for field in frame.manifest.fields]
+        FieldEncoders.fit(frame.manifest.fields, frame.tables("train", names)).save(folder)
+    return FieldEncoders.load(folder)
+
+
+def encode_split(
+    frame: Frame, encoders: FieldEncoders, split: FrameSplit, folder: Path, memory_rows: int
+) -> EncodedRows:
+    """Return a split as codes.
+
+    Args:
+        frame: The rows.
+        encoders: Fitted on it.
+        split: Which rows.
+        folder: For the codes of a split with more rows than memory should hold; taken as it is
+            where it is there.
+        memory_rows: The most rows in memory.
+    """
+    counts = frame.manifest.splits.get(split)
+    if counts is None or counts.n_rows <= memory_rows:
+        parts = [encoders.encode(table) for table in frame.tables(split)]
+        return join(parts) if parts else encoders.encode(frame.table(split))
+    if not folder.is_dir():
+        encode_to_disk(frame, encoders, split, folder)
+    return open_encoded(folder, encoders.fields)
+
+
+def encode_to_disk(frame: Frame, encoders: FieldEncoders, split: FrameSplit, folder: Path) -> None:
+    """Write a split's codes, one file per field, a row group at a time; all or nothing."""
+    with atomic_directory(folder) as temporary:
+        writer = _Writer(temporary, encoders.fields)
+        for table in frame.tables(split):
+            writer.add(encoders.encode(table))
+        writer.close()
+
+
+def open_encoded(folder: Path, fields: Sequence[FieldSpec]) -> EncodedRows:
+    """Map what ``encode_to_disk`` wrote.
+
+    Raises:
+        CorruptArtifactError: A file is missing or has another size.
+    """
+    try:
+        n_rows = json.loads((folder / _FILE).read_text(encoding="utf-8"))["n_rows"]
+        single: dict[str, NDArray[np.int32]] = {}
+        lists: dict[str, Ragged] = {}
+        for place, field in enumerate(fields):
+            values = _mapped(folder / f"{place}.i32", np.int32)
+            if field.is_list:
+                offsets = _mapped(folder / f"{place}.i64", np.int64)
+                lists[field.name] = Ragged(values, offsets[: n_rows + 1])
+            else:
+                single[field.name] = values[:n_rows]
+        labels = _mapped(folder / "labels.f32", np.float32)
+        path = folder / "weights.f32"
+        weights = _mapped(path, np.float32) if path.exists() else None
+        return EncodedRows(single, lists, labels, weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise CorruptArtifactError(f"{folder}: {error}; start again with --fresh") from error
+
+
+class _Writer:
+    """Appends codes to raw files, little-endian, one per field."""
+
+    def __init__(self, folder: Path, fields: Sequence[FieldSpec]) -> None:
+        self._folder, self._fields = folder, fields
+        self._n_rows = 0
+        self._n_values = {field.name: 0 for field in fields if field.is_list}
+        for place, field in enumerate(fields):
+            if field.is_list:
+                self._append(f"{place}.i64", np.zeros(1, np.int64))
+
+    def add(self, rows: EncodedRows) -> None:
+        """Append rows with labels."""
+        assert rows.labels is not None
+        for place, field in enumerate(self._fields):
+            if field.is_list:
+                ragged = rows.lists[field.name]
+                self._append(f"{place}.i32", ragged.values.astype("<i4"))
+                offsets = ragged.offsets[1:] + self._n_values[field.name]
+                self._append(f"{place}.i64", offsets.astype("<i8"))
+                self._n_values[field.name] += len(ragged.values)
+            else:
+                self._append(f"{place}.i32", rows.single[field.name].astype("<i4"))
+        self._append("labels.f32", rows.labels.astype("<f4"))
+        if rows.weights is not None:
+            self._append("weights.f32", rows.weights.astype("<f4"))
+        self._n_rows += len(rows)
+
+    def close(self) -> None:
+        """Say how many rows there are."""
+        text = json.dumps({"n_rows": self._n_rows})
+        (self._folder / _FILE).write_text(text, encoding="utf-8")
+
+    def _append(self, name: str, values: NDArray[np.generic]) -> None:
+        with (self._folder / name).open("ab") as file:
+            values.tofile(file)
+
+
+def join(parts: Sequence[EncodedRows]) -> EncodedRows:
+    """Return rows of the same fields one after another."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    single = {name: np.concatenate([one.single[name] for one in parts]) for name in first.single}
+    lists = {name: _join([one.lists[name] for one in parts]) for name in first.lists}
+    labels = [one.labels for one in parts if one.labels is not None]
+    weights = [one.weights for one in parts if one.weights is not None]
+    return EncodedRows(
+        single,
+        lists,
+        np.concatenate(labels) if labels else None,
+        np.concatenate(weights) if weights else None,
+    )
+
+
+def _join(parts: Sequence[Ragged]) -> Ragged:
+    lengths = np.concatenate([one.lengths for one in parts])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Ragged(np.concatenate([one.values for one in parts]), offsets)
+
+
+def _mapped(path: Path, dtype: type[Number]) -> NDArray[Number]:
+    if not path.stat().st_size:
+        return np.empty(0, dtype)
+    return np.memmap(path, np.dtype(dtype).newbyteorder("<"), mode="r")

@@ -1,0 +1,212 @@
+"""From a frame to an exported ranker: what ``vizsla train --recipe ranker`` does.
+
+::
+
+    run.json           what the run was started with
+    fields/            encoders, fitted on the training rows
+    encoded/           codes of splits that are too large for memory; gone when the run is finished
+    checkpoint/        where to go on from; gone when the run is finished
+    ranker/            the exported ranker
+    schema.json        its fields and widths
+    result.json        figures, also of every epoch
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from training.ctr.encoding import encode_split, fit_encoders
+from training.ctr.exporting import Trained, export
+from training.ctr.judging import judge
+from training.ctr.loop import train_ranker
+from training.ctr.recipe import RankerRecipe
+from training.ctr.request import FrameRequest
+from training.recipe import recipe_table, validated_recipe
+from training.run_folder import RunFile, open_run, read_run, refuse_other
+from vizsla.cli_output import progress, say
+from vizsla.contracts.ranking import RankingSchema
+from vizsla.datasets.frames import Frame, read_frame
+from vizsla.errors import ConfigError, IncompatibleArtifactError
+from vizsla.fields.encoders import FieldEncoders
+from vizsla.files import write_text
+
+__all__ = ["RankerResult", "RankerRun", "train_on_frame"]
+
+RESULT = "result.json"
+RANKER = "ranker"
+
+
+class RankerResult(BaseModel):
+    """What a finished run gave.
+
+    Attributes:
+        ranker: Folder of the exported ranker, relative to the run's.
+        content_hash: Of the exported ranker.
+        figures: By split (``valid``, ``test``, ``valid.cold``, ``test.cold``) and name.
+        selected_by: Validation figure that chose the epoch.
+        history: Of all epochs.
+        table_parameters: Entries of the embedding tables.
+        parameters: All weights, those tables included.
+        rows_per_s: Training rows per second, mean over the epochs.
+        train_s: Seconds from start (or resume) to the end of training.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ranker: str
+    content_hash: str
+    figures: dict[str, dict[str, float]]
+    selected_by: str | None
+    history: list[dict[str, float]]
+    table_parameters: int
+    parameters: int
+    rows_per_s: float
+    train_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RankerRun:
+    """A finished run; ``reused`` where the folder held it already."""
+
+    recipe: RankerRecipe
+    result: RankerResult
+    reused: bool
+
+
+def train_on_frame(request: FrameRequest) -> RankerRun | None:
+    """Train, judge and export; None when asked to stop, with a checkpoint to resume from.
+
+    Raises:
+        UsageError: The folder holds another run, or an unfinished one.
+        ConfigError: A wrong recipe setting, or a model that does not suit the frame.
+        DataError: The frame has one class alone.
+        TrainingError: The loss diverged.
+    """
+    table = recipe_table(request.recipe, (), request.assignments)
+    recipe = validated_recipe(RankerRecipe, table)
+    frame = read_frame(request.frame_dir)
+    done = _opened(request, recipe, frame)
+    if done is not None:
+        return RankerRun(recipe, done, reused=True)
+    with _threads(request.threads or os.cpu_count() or 1):
+        result = _train(request, recipe, frame)
+    if result is None:
+        return None
+    write_text(request.out / RESULT, result.model_dump_json(indent=2) + "\n")
+    for name in ("checkpoint", "encoded"):
+        shutil.rmtree(request.out / name, ignore_errors=True)
+    return RankerRun(recipe, result, reused=False)
+
+
+def _opened(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerResult | None:
+    """Prepare the run's folder; return the result where it holds this very run, finished."""
+    out = request.out
+    wanted = RunFile(
+        recipe=recipe.model_dump(mode="json") | {"kind": "ranker"},
+        seed=request.seed,
+        dataset=frame.manifest.name,
+        content_hash=frame.manifest.content_hash,
+        split={},
+    )
+    if request.fresh:
+        (out / RESULT).unlink(missing_ok=True)
+        for name in ("fields", "encoded", RANKER):
+            shutil.rmtree(out / name, ignore_errors=True)
+    found = read_run(out)
+    if found is not None and (out / RESULT).is_file():
+        refuse_other(out, found, wanted)
+        return _read_result(out / RESULT)
+    open_run(out, wanted, resume=request.resume, fresh=request.fresh)
+    return None
+
+
+def _read_result(path: Path) -> RankerResult:
+    try:
+        return RankerResult.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise IncompatibleArtifactError(f"{path} is damaged; start again with --fresh") from error
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerResult | None:
+    say(f"encoding {frame.manifest.name}")
+    encoders = fit_encoders(frame, request.out / "fields")
+    schema = _schema(recipe, frame, encoders)
+    rows = {
+        split: encode_split(
+            frame, encoders, split, request.out / "encoded" / split, recipe.buffer_rows
+        )
+        for split in ("train", "valid", "test")
+    }
+    started_s = request.clock.monotonic_s()
+    total = len(rows["train"]) * recipe.epochs
+    with progress(f"training {recipe.model}", total, "rows") as bar:
+        trained = train_ranker(
+            schema,
+            rows["train"],
+            rows["valid"],
+            recipe,
+            request.seed,
+            progress=bar,
+            should_stop=request.should_stop,
+            folder=request.out / "checkpoint",
+            clock=request.clock,
+        )
+    if trained.stopped:
+        return None
+    train_s = request.clock.monotonic_s() - started_s
+    if trained.selected_by != recipe.metric:
+        say(f"validation has no {recipe.metric}: the epoch is chosen by {trained.selected_by}")
+    figures = judge(trained.ranker, rows)
+    exported = export(
+        request.out / RANKER,
+        Trained(trained.ranker, recipe, frame, encoders, figures),
+    )
+    write_text(request.out / "schema.json", schema.model_dump_json(indent=1) + "\n")
+    speeds = [one["rows_per_s"] for one in trained.history]
+    return RankerResult(
+        ranker=RANKER,
+        content_hash=exported.manifest.content_hash,
+        figures=figures,
+        selected_by=trained.selected_by,
+        history=trained.history,
+        table_parameters=sum(p.numel() for p in trained.ranker.embeddings.parameters()),
+        parameters=sum(p.numel() for p in trained.ranker.parameters()),
+        rows_per_s=sum(speeds) / len(speeds),
+        train_s=train_s,
+    )
+
+
+def _schema(recipe: RankerRecipe, frame: Frame, encoders: FieldEncoders) -> RankingSchema:
+    if not recipe.schema_file:
+        return encoders.schema(frame.manifest, recipe.dim)
+    path = Path(recipe.schema_file)
+    try:
+        schema = RankingSchema.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"recipe setting 'schema_file': {path}: {reason}") from error
+    if schema.vocabulary_hash != encoders.content_hash:
+        raise IncompatibleArtifactError(
+            f"{path}: made for frame {schema.frame!r}, whose values have other codes than those of "
+            f"{frame.manifest.name!r}; search again on this frame"
+        )
+    return schema
