@@ -76,7 +76,7 @@ def step(loss: Tensor, optimizers: list[Optimizer]) -> float:
         raise TrainingError("the loss is not finite: lower the learning rate of the search")
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     for optimizer in optimizers:
         optimizer.step()
     return value
