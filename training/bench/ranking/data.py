@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from vizsla.contracts.ranking import RankingSchema
-from vizsla.datasets.frames import Frame, FrameOptions, fetch_frame, read_frame, write_frame
+from vizsla.datasets.frames import Frame, read_frame, resolve_frame, write_frame
 from vizsla.datasets.frames.noise import with_noise
 from vizsla.fields import EncodedRows
 from vizsla.fields.encoders import FieldEncoders
@@ -34,24 +36,36 @@ class RankingData:
 
 
 def noisy_frame(
-    name: str, source: Path, home: Path, seed: int, cardinalities: Sequence[int]
+    name: str, home: Path, work: Path, seed: int, cardinalities: Sequence[int]
 ) -> Frame:
-    """Return a named frame divided by a seed, with noise fields of that seed; made once."""
-    own = home / f"seed-{seed}"
-    clean = fetch_frame(name, own, source, options=FrameOptions(seed=seed))
+    """Return a frame with noise fields of a seed, made once; without any, the frame itself.
+
+    Args:
+        name: Of a frame that is there.
+        home: Where frames are.
+        work: Where the one with noise is put.
+        seed: Of the noise.
+        cardinalities: Values of each noise field.
+    """
+    clean = read_frame(resolve_frame(name, home))
     if not cardinalities:
-        return read_frame(clean)
-    noisy = own / f"{name}-noise"
+        return clean
+    noisy = work / f"{name}-noise-{seed}"
     if not noisy.exists():
-        frame = with_noise(read_frame(clean), cardinalities, seed, f"{name}-noise")
-        write_frame(noisy, frame)
+        write_frame(noisy, with_noise(clean, cardinalities, seed, noisy.name))
     return read_frame(noisy)
 
 
-def encoded(frame: Frame) -> RankingData:
-    """Return all splits as codes, learned from training rows."""
+def encoded(frame: Frame, max_rows: int = 0) -> RankingData:
+    """Return all splits as codes, learned from training rows.
+
+    Args:
+        frame: Opened.
+        max_rows: Training rows to keep; 0 for all.
+    """
     encoders = FieldEncoders.fit(frame.manifest.fields, frame.tables("train"))
-    splits = (encoders.encode(frame.table(split)) for split in ("train", "valid", "test"))
-    train, valid, test = splits
+    train, valid, test = (encoders.encode(frame.table(one)) for one in ("train", "valid", "test"))
+    if 0 < max_rows < len(train):
+        train = train.take(np.arange(max_rows))
     schema = encoders.schema(frame.manifest, FULL_WIDTH)
     return RankingData(schema, frame.manifest.planted, train, valid, test)
