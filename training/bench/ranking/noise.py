@@ -43,7 +43,12 @@ class NoiseSettings(BaseModel):
     budget_ratio: float = 0.06
     razor: RazorSettings = RazorSettings()
     ranker: RankerSettings = RankerSettings(
-        model="dnn", batch_size=512, learning_rate=0.003, patience=2, epochs=15
+        model="dnn",
+        batch_size=512,
+        learning_rate=0.003,
+        table_optimizer="adam",
+        patience=2,
+        epochs=15,
     )
 
 
