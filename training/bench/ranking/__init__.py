@@ -1,1 +1,1 @@
-"""Comparisons of rankers: which fields and widths, found how, are worth what."""
+"""``vizsla bench ranking``."""
