@@ -10,7 +10,15 @@ from training.razor.settings import PruneSettings
 from vizsla.contracts.ranking import RankingSchema, SearchRecord
 from vizsla.errors import UsageError
 
-__all__ = ["curve", "kept_regions", "prune", "resized", "widths_at"]
+__all__ = [
+    "curve",
+    "kept_regions",
+    "last_where",
+    "n_parameters",
+    "prune",
+    "resized",
+    "widths_at",
+]
 
 
 def kept_regions(probabilities: Sequence[float], threshold: float) -> list[int]:
@@ -164,7 +172,9 @@ def _capped(widths: Mapping[str, int], max_width: int | None) -> dict[str, int]:
 def n_parameters(schema: RankingSchema, widths: Mapping[str, int]) -> int:
     """Return the entries of all tables at given widths."""
     return sum(
-        field.n_codes * widths[field.spec.name] for field in schema.fields if not field.spec.shares
+        field.n_codes * widths.get(field.spec.name, 0)
+        for field in schema.fields
+        if not field.spec.shares
     )
 
 

@@ -44,7 +44,7 @@ from vizsla.models.ranker.dnn import Dnn, DnnConfig
 from vizsla.models.recommender.layers import initialise
 from vizsla.rng import numpy_generator, torch_generator
 
-__all__ = ["Searched", "search", "supernet"]
+__all__ = ["Searched", "SupernetRun", "chosen", "search", "supernet", "train_supernet"]
 
 _PER_COLUMN = 0.01
 
@@ -59,7 +59,21 @@ class Searched:
 
 
 @dataclass(slots=True)
-class _Search:
+class SupernetRun:
+    """A supernet, what it learns from, and how far it is.
+
+    Attributes:
+        schema: Fields at full width, by name.
+        rows: Training rows.
+        settings: Of the search.
+        seed: Of weights and order.
+        progress: Told after every step.
+        model: The supernet.
+        embeddings: Its faded tables.
+        losses: Of every step.
+        n_rows: Rows that were read.
+    """
+
     schema: RankingSchema
     rows: EncodedRows
     settings: RazorSettings
@@ -92,14 +106,33 @@ def search(
         DataError: Rows have no labels, or all the same.
         TrainingError: The loss became infinite.
     """
-    check_labels(rows)
-    wide = widened(schema, settings.widths[-1])
-    model, embeddings = supernet(wide, regions(settings.widths), settings, seed)
-    run = _Search(wide, rows, settings, seed, progress, model, embeddings)
+    masks = regions(settings.widths)
     started = time.perf_counter()
-    _train(run)
+    run = train_supernet(schema, masks, rows, settings, seed, progress)
     took = time.perf_counter() - started
-    return Searched(_result(run, schema, took), model, embeddings)
+    return Searched(_result(run, schema, took), run.model, run.embeddings)
+
+
+def train_supernet(
+    schema: RankingSchema,
+    masks: Tensor,
+    rows: EncodedRows,
+    settings: RazorSettings,
+    seed: int,
+    progress: Progress | None = None,
+) -> SupernetRun:
+    """Learn which of the ``(K, W)`` masks suits each field; the razor's are regions of columns.
+
+    Raises:
+        DataError: Rows have no labels, or all the same.
+        TrainingError: The loss became infinite.
+    """
+    check_labels(rows)
+    wide = widened(schema, masks.shape[1])
+    model, embeddings = supernet(wide, masks, settings, seed)
+    run = SupernetRun(wide, rows, settings, seed, progress, model, embeddings)
+    _train(run)
+    return run
 
 
 def supernet(
@@ -121,7 +154,7 @@ def supernet(
     return model, embeddings
 
 
-def _train(run: _Search) -> None:
+def _train(run: SupernetRun) -> None:
     own, held = _divided(run)
     batches = _n_batches(len(own), run.settings.batch_size) * run.settings.passes
     joint = not len(held)
@@ -144,7 +177,7 @@ def _train(run: _Search) -> None:
     run.embeddings.temperature = run.settings.temperature
 
 
-def _divided(run: _Search) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _divided(run: SupernetRun) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows that weights learn from, and those that importances alone learn from."""
     order = numpy_generator(run.seed, "held-out").permutation(len(run.rows))
     n_held = round(run.settings.held_out * len(order))
@@ -152,7 +185,7 @@ def _divided(run: _Search) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def _others(
-    run: _Search,
+    run: SupernetRun,
     held: NDArray[np.int64],
     own: NDArray[np.int64],
     generator: np.random.Generator,
@@ -174,20 +207,20 @@ def _temperature(settings: RazorSettings, part: float) -> float:
     return float(start * (settings.temperature / start) ** part)
 
 
-def _loss(run: _Search, places: NDArray[np.int64], *, joint: bool) -> Tensor:
+def _loss(run: SupernetRun, places: NDArray[np.int64], *, joint: bool) -> Tensor:
     inputs, labels, weights = tensors(run.schema, run.rows, places)
     run.n_rows += len(places)
     loss = label_loss(run.model(inputs), labels, weights)
     return loss + _penalty(run) if joint else loss
 
 
-def _penalty(run: _Search) -> Tensor:
+def _penalty(run: SupernetRun) -> Tensor:
     widths = run.embeddings.masks.sum(1)
     expected = run.embeddings.probabilities() @ widths
     return run.settings.penalty * _PER_COLUMN * (expected * _costs(run)).sum()
 
 
-def _costs(run: _Search) -> Tensor:
+def _costs(run: SupernetRun) -> Tensor:
     """Return ``(F,)`` what a column of each field costs, 1 on average."""
     sizes = {one.spec.name: float(one.n_codes) for one in run.schema.fields}
     if run.settings.penalty_by == "field":
@@ -196,10 +229,8 @@ def _costs(run: _Search) -> Tensor:
     return costs / costs.mean()
 
 
-def _result(run: _Search, schema: RankingSchema, took: float) -> SearchResult:
-    with torch.no_grad():
-        found = run.embeddings.probabilities().double().tolist()
-    by_name = dict(zip(run.embeddings.names, map(tuple, found), strict=True))
+def _result(run: SupernetRun, schema: RankingSchema, took: float) -> SearchResult:
+    by_name = chosen(run)
     fields = [
         one.model_copy(update={"dim": run.settings.widths[-1], "probabilities": ()})
         for one in schema.fields
@@ -214,6 +245,13 @@ def _result(run: _Search, schema: RankingSchema, took: float) -> SearchResult:
         losses=_tenths(run.losses),
         search_s=took,
     )
+
+
+@torch.no_grad()
+def chosen(run: SupernetRun) -> dict[str, tuple[float, ...]]:
+    """Return the probability of every choice, by field."""
+    found = run.embeddings.probabilities().double().tolist()
+    return dict(zip(run.embeddings.names, map(tuple, found), strict=True))
 
 
 def _tenths(losses: list[float]) -> tuple[float, ...]:
