@@ -92,7 +92,9 @@ class ArmJob:
     def _schema(self, data: RankingData) -> RankingSchema:
         budget = int(self.budget_ratio * data.schema.n_parameters)
         if self.arm == KNOWING:
-            widths = {f.spec.name: 0 if f.spec.name in data.noise else f.dim for f in data.schema.fields}
+            widths = {
+                f.spec.name: 0 if f.spec.name in data.noise else f.dim for f in data.schema.fields
+            }
             return resized(data.schema, widths, SearchRecord(parent=data.schema.schema_id))
         if self.arm == RAZOR:
             found = search(data.schema, data.train, self.razor, self.seed).result

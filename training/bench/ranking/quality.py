@@ -113,7 +113,7 @@ def quality_targets(summary: Sequence[Row]) -> Iterator[Target]:
 
 def noise_targets(summary: Sequence[Row], rows: Sequence[Row]) -> Iterator[Target]:
     """Yield what the razor has to show with planted noise."""
-    for frame in NOISE:
+    for frame, case in NOISE.items():
         mine = [row for row in rows if (row["frame"], row["arm"]) == (frame, RAZOR)]
         razor, knowing = _found(summary, frame, RAZOR), _found(summary, frame, KNOWING)
         if razor is None or knowing is None or "auc_gain" not in razor:
@@ -123,7 +123,10 @@ def noise_targets(summary: Sequence[Row], rows: Sequence[Row]) -> Iterator[Targe
         least = 0.02 if frame == "ml-100k-ctr" else 0.008
         yield Target.of(f"{frame}: AUC above no selection", razor["auc_gain"][0], ">=", least)
         yield Target.of(
-            f"{frame}: share of parameters", razor["parameter_ratio"][0], "<=", NOISE[frame].budget_ratio
+            f"{frame}: share of parameters",
+            razor["parameter_ratio"][0],
+            "<=",
+            case.budget_ratio,
         )
         behind = knowing["auc"][0] - razor["auc"][0]
         yield Target.of(f"{frame}: AUC below knowing the noise", behind, "<=", 0.005)
