@@ -23,6 +23,7 @@ from vizsla.clock import SystemClock
 from vizsla.config import load_settings
 from vizsla.contracts.features import Order
 from vizsla.datasets import (
+    DATASETS,
     ImportRequest,
     fetch,
     import_files,
@@ -32,7 +33,8 @@ from vizsla.datasets import (
 )
 from vizsla.datasets.frames import FRAMES, fetch_frame, resolve_frame
 from vizsla.datasets.sources.synthetic import SyntheticOptions
-from vizsla.errors import UsageError
+from vizsla.errors import UnknownNameError, UsageError
+from vizsla.registry import unknown_name
 
 __all__ = ["app"]
 
@@ -73,6 +75,8 @@ def fetch_command(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a named dataset or training frame, from its source or from a folder."""
+    if name not in DATASETS and name not in FRAMES:
+        raise UnknownNameError(unknown_name("dataset", name, {**DATASETS, **FRAMES}))
     of_frames = {
         "split": split,
         "rows": rows,

@@ -28,6 +28,7 @@ KINDS = Registry(
     "kind of recipe",
     {
         "ranker": "training.cli.train_ranker:run",
+        "razor": "training.cli.train_razor:run",
     },
 )
 """Kinds of recipe beside ``matcher``: what trains on a frame; takes the request and ``as_json``."""

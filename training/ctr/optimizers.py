@@ -16,8 +16,12 @@ from vizsla.models.ranker import Ranker
 
 __all__ = ["Optimizers", "RowwiseAdagrad", "SparseAdam", "is_sparse"]
 
-LARGE_ROWS = 20_000
-"""Tables of more rows cost more to update whole than to sort what a batch has looked up."""
+LARGE_ROWS = 100_000
+"""Tables of more rows cost more to update whole than to sort what a batch has looked up.
+
+Measured with 8 fields of width 16 and batches of 1,024 on one core: about equal at 100,000 rows, six
+times the speed at a million.
+"""
 
 
 def is_sparse(schema: RankingSchema, settings: RankerSettings) -> bool:

@@ -7,4 +7,5 @@ __all__ = ["RECIPES"]
 RECIPES = {
     "matcher": "matcher.toml",
     "ranker": "ranker.toml",
+    "razor": "razor.toml",
 }

@@ -257,9 +257,7 @@ def _list_texts(column: pl.Series) -> tuple[Texts, NDArray[np.int64]]:
     return Texts.of_column(flat), lengths
 
 
-_COLUMNS = _Reader(
-    lambda column: Texts.of_column(values.text_column(column)), values.number_column, _list_texts
-)
+_COLUMNS = _Reader(values.column_texts, values.number_column, _list_texts)
 _VALUES = _Reader(values.texts, values.numbers, values.lists)
 
 

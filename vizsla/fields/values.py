@@ -15,9 +15,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from vizsla.errors import DataError
+from vizsla.fields.digits import decimal_text
 
 __all__ = [
     "Texts",
+    "column_texts",
     "list_column",
     "lists",
     "number_column",
@@ -27,6 +29,8 @@ __all__ = [
     "texts",
 ]
 
+_INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32)
+_LOWEST = -(2**63)
 _AS_TEXT = (pl.Categorical, pl.Enum, pl.Date, pl.Datetime, pl.Time, pl.Duration, pl.Boolean)
 
 
@@ -60,6 +64,12 @@ class Texts:
         return cls(np.frombuffer(b"".join(encoded), np.uint8), offsets)
 
     @classmethod
+    def of_integers(cls, column: pl.Series) -> Texts:
+        """Lay whole numbers side by side as their decimal text."""
+        present = column.is_not_null().to_numpy()
+        return cls(*decimal_text(column.fill_null(0).cast(pl.Int64).to_numpy(), present))
+
+    @classmethod
     def of_column(cls, column: pl.Series) -> Texts:
         """Lay a column of text side by side."""
         array = column.fill_null("").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -87,6 +97,17 @@ def text_column(column: pl.Series) -> pl.Series:
     if dtype == pl.String:
         return column.replace("", None) if (column == "").any() else column
     raise DataError(f"column {column.name!r} holds {dtype}; text or numbers are needed")
+
+
+def column_texts(column: pl.Series) -> Texts:
+    """Return a column as texts.
+
+    Raises:
+        DataError: Its type is no plain one.
+    """
+    if column.dtype in _INTEGERS and column.min() != _LOWEST:  # which has no counterpart
+        return Texts.of_integers(column)
+    return Texts.of_column(text_column(column))
 
 
 def _float_texts(column: pl.Series) -> pl.Series:
@@ -123,7 +144,7 @@ def texts(values: Sequence[Any]) -> Texts:
     Raises:
         TypeError: One is neither text nor a number.
     """
-    return Texts.of([plain_text(value) for value in values])
+    return Texts.of([v if type(v) is str else plain_text(v) for v in values])
 
 
 def number_column(column: pl.Series) -> NDArray[np.float64]:

@@ -25,11 +25,13 @@ class Backbone(nn.Module, ABC):
         config_class: Its settings.
         config: What it was built with.
         first_order: Whether it reads ``Embedded.linear``.
+        reads_sequences: Whether it reads ``Embedded.sequences``.
         reads_vectors: Whether it reads anything else; without, no vectors are made.
     """
 
     config_class: ClassVar[type[BaseModel]]
     first_order: ClassVar[bool] = True
+    reads_sequences: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = True
     config: BaseModel
 
@@ -75,6 +77,7 @@ class Ranker(nn.Module):
             sparse=sparse,
             first_order=backbone.first_order,
             vectors=backbone.reads_vectors,
+            sequences=backbone.reads_sequences,
         )
 
     def forward(self, inputs: FieldInputs) -> Tensor:

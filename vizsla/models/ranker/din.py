@@ -79,6 +79,7 @@ class Din(Backbone):
     """
 
     config_class: ClassVar[type[DnnConfig]] = DinConfig
+    reads_sequences: ClassVar[bool] = True
     config: DinConfig
 
     def __init__(self, schema: RankingSchema, config: DnnConfig) -> None:

@@ -81,6 +81,7 @@ class FieldEmbeddings(nn.Module):
         sparse: Whether gradients of tables are sparse, for tables of which a batch touches little.
         first_order: Whether there is a weight per code beside its vector.
         vectors: Whether there are vectors at all; a linear model needs none.
+        sequences: Whether sequences are given value by value, beside their averages.
     """
 
     _first_rows: Tensor
@@ -92,6 +93,7 @@ class FieldEmbeddings(nn.Module):
         sparse: bool = False,
         first_order: bool = True,
         vectors: bool = True,
+        sequences: bool = True,
     ) -> None:
         super().__init__()
         self.schema = schema
@@ -111,6 +113,7 @@ class FieldEmbeddings(nn.Module):
         self.first = nn.Embedding(end, 1, sparse=sparse) if first_order else None
         self._single = single_fields(schema)
         self._lists = list_fields(schema)
+        self._sequences = sequences
         self._groups = self._grouped() if vectors else []
         self._keep("_first_rows", [self._firsts[one.spec.name] for one in self._single])
         for width, columns in self._groups:
@@ -137,7 +140,7 @@ class FieldEmbeddings(nn.Module):
             linear = linear + self._list_linear(one, values, offsets)
             if not self.tables:
                 continue
-            if one.spec.kind == "sequence":
+            if one.spec.kind == "sequence" and self._sequences:
                 sequences[name] = self._sequence(one, values, offsets)
                 counts = offsets.diff()[:, None].clamp(min=1)
                 found[name] = sequences[name].vectors.sum(1) / counts

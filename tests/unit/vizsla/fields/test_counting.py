@@ -12,7 +12,7 @@ from vizsla.fields import text_encoders
 from vizsla.fields.hashing import KnownTexts, hash_texts
 from vizsla.fields.number_encoders import QuantileCounter
 from vizsla.fields.text_encoders import VocabularyCounter
-from vizsla.fields.values import Texts
+from vizsla.fields.values import Texts, column_texts
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
 
@@ -100,3 +100,15 @@ def test_texts_that_occur_twice_have_no_codes():
     """A broken vocabulary is refused instead of coded at random."""
     with pytest.raises(ValueError, match="not distinct"):
         KnownTexts.of(Texts.of(["a", "b", "a"]))
+
+
+@given(st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), max_size=20))
+@settings(deadline=None)  # the first call compiles
+def test_whole_numbers_are_their_decimal_text(numbers):
+    """Also negative ones, and the lowest there is; null is empty."""
+    column = pl.Series(numbers, dtype=pl.Int64)
+    expected = Texts.of(["" if number is None else str(number) for number in numbers])
+
+    found = column_texts(column)
+    assert found.buffer.tobytes() == expected.buffer.tobytes()
+    assert found.offsets.tolist() == expected.offsets.tolist()

@@ -1,0 +1,154 @@
+"""From a frame to a pruned ranker, through the command that people use."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from training.ctr.request import FrameRequest
+from training.razor import PruneSettings, SearchResult, prune
+from training.razor.pipeline import train_razor
+from training.recipe import recipe_kind
+from vizsla.bundles.ranker import read_ranker
+from vizsla.cli import app
+from vizsla.contracts.features import TrainingFrame
+from vizsla.contracts.fields import FieldSpec
+from vizsla.contracts.ranking import RankingSchema
+from vizsla.datasets.frames import FrameDraft, read_frame, write_frame
+from vizsla.errors import ConfigError, UsageError
+
+FIELDS = [FieldSpec(name=name) for name in ("user_id", "item_id", "noise")]
+SMALL = {
+    "model": "dnn",
+    "epochs": 3,
+    "learning_rate": 0.02,
+    "batch_size": 64,
+    "model_settings.hidden": [8],
+    "razor.widths": [0, 1, 2, 4],
+    "razor.batch_size": 16,
+    "razor.hidden": [16],
+}
+
+
+def table(n_rows, seed):
+    rng = np.random.default_rng(seed)
+    users, items, noise = (rng.integers(0, n, n_rows) for n in (12, 12, 400))
+    return pl.DataFrame(
+        {
+            "label": ((users < 6) == (items < 6)).astype(np.float32),
+            "user_id": [f"u{one}" for one in users],
+            "item_id": [f"i{one}" for one in items],
+            "noise": [f"n{one}" for one in noise],
+        }
+    )
+
+
+@pytest.fixture
+def frame(tmp_path):
+    manifest = TrainingFrame(
+        name="toy",
+        source="made here",
+        licence="none",
+        label_rule="same half",
+        fields=FIELDS,
+        splits={},
+        content_hash="",
+    )
+    rows = [("train", table(2_400, 0)), ("valid", table(200, 1)), ("test", table(200, 2))]
+    write_frame(tmp_path / "frame", FrameDraft(manifest, rows))
+    return read_frame(tmp_path / "frame")
+
+
+def request(frame, tmp_path, settings=None, **changes):
+    options = {"recipe": "razor", "frame_dir": frame.directory, "out": tmp_path / "run"}
+    assignments = {"assignments": SMALL | (settings or {}), "threads": 1}
+    return FrameRequest(**options | assignments | changes)
+
+
+def test_noise_is_gone_from_what_is_exported(frame, tmp_path):
+    run = train_razor(request(frame, tmp_path))
+    out = tmp_path / "run"
+    schema = RankingSchema.model_validate_json((out / "schema.json").read_bytes())
+
+    assert [field.spec.name for field in schema.kept] == ["user_id", "item_id"]
+    assert [f.name for f in read_ranker(out / "pruned" / "ranker").encoders.fields] == [
+        "user_id",
+        "item_id",
+    ]
+    assert run.result.full is not None
+    assert run.result.pruned.table_parameters < run.result.full.table_parameters / 10
+    assert run.result.pruned.figures["valid"]["auc"] > 0.95
+    names = [row["name"] for row in json.loads((out / "importance.json").read_text())]
+    assert names[-1] == "noise"
+
+
+def test_a_finished_run_is_taken_as_it_is(frame, tmp_path):
+    first = train_razor(request(frame, tmp_path))
+    again = train_razor(request(frame, tmp_path))
+
+    assert again.reused
+    assert again.result == first.result
+
+
+def test_a_stopped_run_goes_on_without_searching_again(frame, tmp_path):
+    asked = []
+
+    def should_stop():
+        asked.append(1)
+        return len(asked) == 160
+
+    assert train_razor(request(frame, tmp_path, should_stop=should_stop)) is None
+    searched = SearchResult.load(tmp_path / "run" / "search.json")
+    run = train_razor(request(frame, tmp_path, resume=True))
+
+    assert SearchResult.load(tmp_path / "run" / "search.json") == searched
+    assert run.result.search_s == searched.search_s
+
+
+def test_a_search_that_is_stopped_begins_anew(frame, tmp_path):
+    assert train_razor(request(frame, tmp_path, should_stop=lambda: True)) is None
+    assert not (tmp_path / "run" / "search.json").exists()
+
+    assert train_razor(request(frame, tmp_path, {"compare": True}, resume=True)) is not None
+
+
+def test_a_budget_is_kept(frame, tmp_path):
+    settings = {"razor.budget": 30, "compare": False}
+    run = train_razor(request(frame, tmp_path, settings))
+
+    assert run.result.full is None
+    found = SearchResult.load(tmp_path / "run" / "search.json")
+    assert prune(found, PruneSettings(budget=30)).n_parameters <= 30
+
+
+def test_another_run_is_not_overwritten(frame, tmp_path):
+    train_razor(request(frame, tmp_path, {"compare": False}))
+    with pytest.raises(UsageError, match="--fresh"):
+        train_razor(request(frame, tmp_path, {"compare": False}, seed=5))
+
+    run = train_razor(request(frame, tmp_path, {"compare": False}, seed=5, fresh=True))
+    assert not run.reused
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("razor.treshold", 0.5), ("razor.threshold", 2), ("razor.widths", [3, 1])],
+)
+def test_a_wrong_setting_is_named(frame, tmp_path, name, value):
+    with pytest.raises(ConfigError, match=name):
+        train_razor(request(frame, tmp_path, {name: value}))
+
+
+def test_the_command_shows_fields_and_models(frame, tmp_path):
+    settings = [f"--set={name}={json.dumps(value)}" for name, value in SMALL.items()]
+    where = ["--data", str(frame.directory), "--out", str(tmp_path / "run"), "--threads=1"]
+    result = CliRunner().invoke(app, ["train", "--recipe=razor", *where, *settings])
+
+    assert recipe_kind("razor") == "razor"
+    assert result.exit_code == 0, result.output
+    assert "noise" in result.output
+    assert "pruned" in result.output

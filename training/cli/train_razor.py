@@ -1,0 +1,47 @@
+"""``vizsla train`` with a recipe of kind ``razor``."""
+
+from __future__ import annotations
+
+from training.ctr.request import FrameRequest
+from training.razor.pipeline import RazorResult, RazorRun, train_razor
+from vizsla.cli_output import format_duration, print_json, print_table, say
+
+__all__ = ["run"]
+
+SHOWN = ("auc", "log_loss")
+
+
+def run(request: FrameRequest, *, as_json: bool) -> bool:
+    """Search, prune, train and show the result; False when it was stopped."""
+    done = train_razor(request)
+    if done is None:
+        return False
+    if as_json:
+        shown = {"recipe": done.recipe.name, "model": done.recipe.model, "reused": done.reused}
+        print_json(shown | done.result.model_dump() | {"out": str(request.out)})
+    else:
+        _show(done, request)
+    return True
+
+
+def _show(done: RazorRun, request: FrameRequest) -> None:
+    result = done.result
+    if done.reused:
+        say(f"{request.out} holds this very run, finished (use --fresh to train again)")
+    fields = [
+        [one.name, f"{one.importance:.3f}", f"{one.expected_width:.1f}", one.dim, one.n_parameters]
+        for one in result.fields
+    ]
+    columns = ["field", "importance", "expected width", "kept", "table entries"]
+    print_table(f"fields, cut at {result.threshold:.3g}", columns, fields)
+    note = f"searched in {format_duration(result.search_s)}; ranker: {request.out / 'pruned' / result.pruned.ranker}"
+    print_table("validation rows", ["model", *SHOWN, "table entries"], _models(result), note=note)
+
+
+def _models(result: RazorResult) -> list[list[object]]:
+    rows: list[list[object]] = []
+    for name, one in (("full", result.full), ("pruned", result.pruned)):
+        if one is not None:
+            figures = one.figures.get("valid", {})
+            rows.append([name, *(figures.get(key) for key in SHOWN), one.table_parameters])
+    return rows

@@ -1,0 +1,204 @@
+"""From a frame to a pruned ranker: what ``vizsla train --recipe razor`` does.
+
+::
+
+    run.json          what the run was started with
+    fields/           encoders, fitted on the training rows
+    search.json       how likely each region of each field is; cut it again at will
+    schema.json       what was kept
+    importance.json   the same as a table: a row per field
+    full/             a run of kind ``ranker`` with everything, unless compare = false
+    pruned/           a run of kind ``ranker`` with what was kept
+    result.json       both, side by side
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from training.ctr.encoding import encode_split, fit_encoders
+from training.ctr.pipeline import RankerResult, train_on_frame
+from training.ctr.request import FrameRequest
+from training.razor.importance import FieldImportance, importance
+from training.razor.prune import prune
+from training.razor.recipe import RazorRecipe
+from training.razor.result import SearchResult
+from training.razor.search import search
+from training.recipe import recipe_table, validated_recipe
+from training.run_folder import RunFile, open_run, read_run, refuse_other
+from vizsla.cli_output import progress, say
+from vizsla.contracts.ranking import RankingSchema
+from vizsla.datasets.frames import Frame, read_frame
+from vizsla.errors import CorruptArtifactError
+from vizsla.files import write_text
+
+__all__ = ["RazorResult", "RazorRun", "train_razor"]
+
+RESULT, SEARCH, SCHEMA = "result.json", "search.json", "schema.json"
+
+
+class _StoppedError(Exception):
+    """Somebody asked to stop within the search, which then begins anew: it is one pass."""
+
+
+class RazorResult(BaseModel):
+    """What a finished run gave.
+
+    Attributes:
+        pruned: The ranker of what was kept.
+        full: The one of everything; None where it was not trained.
+        fields: What became of each field.
+        threshold: At which the search was cut.
+        search_s: Seconds of the search.
+        search_steps: Its steps.
+        full_parameters: Table entries of the full model.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pruned: RankerResult
+    full: RankerResult | None
+    fields: list[FieldImportance]
+    threshold: float
+    search_s: float
+    search_steps: int
+    full_parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class RazorRun:
+    """A finished run; ``reused`` where the folder held it already."""
+
+    recipe: RazorRecipe
+    result: RazorResult
+    reused: bool
+
+
+def train_razor(request: FrameRequest) -> RazorRun | None:
+    """Search, prune, retrain and compare; None when asked to stop, to be resumed.
+
+    Raises:
+        UsageError: The folder holds another run or an unfinished one, or nothing is left of
+            the fields.
+        ConfigError: A wrong recipe setting.
+        DataError: The frame has one class alone.
+        TrainingError: The loss diverged.
+    """
+    table = recipe_table(request.recipe, (), request.assignments)
+    recipe = validated_recipe(RazorRecipe, table)
+    frame = read_frame(request.frame_dir)
+    done = _opened(request, recipe, frame)
+    if done is not None:
+        return RazorRun(recipe, done, reused=True)
+    try:
+        found = _searched(request, recipe, frame)
+    except _StoppedError:
+        return None
+    schema = prune(found, recipe.razor.cut)
+    _write(request.out, schema)
+    result = _trained(request, recipe, found, schema)
+    if result is None:
+        return None
+    write_text(request.out / RESULT, result.model_dump_json(indent=2) + "\n")
+    return RazorRun(recipe, result, reused=False)
+
+
+def _opened(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> RazorResult | None:
+    """Prepare the run's folder; return the result where it holds this very run, finished."""
+    out = request.out
+    wanted = RunFile(
+        recipe=recipe.model_dump(mode="json") | {"kind": "razor"},
+        seed=request.seed,
+        dataset=frame.manifest.name,
+        content_hash=frame.manifest.content_hash,
+        split={},
+    )
+    if request.fresh:
+        for name in (RESULT, SEARCH, SCHEMA):
+            (out / name).unlink(missing_ok=True)
+        for name in ("fields", "encoded", "full", "pruned"):
+            shutil.rmtree(out / name, ignore_errors=True)
+    found = None if request.fresh else read_run(out)
+    if found is not None and ((out / RESULT).is_file() or (out / SEARCH).is_file()):
+        refuse_other(out, found, wanted)
+        if (out / RESULT).is_file():
+            return _read_result(out / RESULT)
+    open_run(out, wanted, resume=request.resume, fresh=request.fresh)
+    return None
+
+
+def _read_result(path: Path) -> RazorResult:
+    try:
+        return RazorResult.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise CorruptArtifactError(f"{path} is damaged; start again with --fresh") from error
+
+
+def _searched(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> SearchResult:
+    """Return the search of this run; a finished one is not made again."""
+    path = request.out / SEARCH
+    if path.is_file():
+        return SearchResult.load(path)
+    say(f"encoding {frame.manifest.name}")
+    encoders = fit_encoders(frame, request.out / "fields")
+    encoded = request.out / "encoded"
+    rows = encode_split(frame, encoders, "train", encoded, recipe.buffer_rows)
+    options = recipe.razor.search
+    schema = encoders.schema(frame.manifest, options.widths[-1])
+    with progress("searching", unit="steps") as bar:
+
+        def stepped(done: int, total: int) -> None:
+            bar.advance()
+            if request.should_stop():
+                raise _StoppedError
+
+        found = search(schema, rows, options, request.seed, progress=stepped).result
+    found.save(path)
+    shutil.rmtree(encoded, ignore_errors=True)
+    return found
+
+
+def _write(out: Path, schema: RankingSchema) -> None:
+    write_text(out / SCHEMA, schema.model_dump_json(indent=1) + "\n")
+    rows = [one.model_dump() for one in importance(schema)]
+    write_text(out / "importance.json", json.dumps(rows, indent=1) + "\n")
+
+
+def _trained(
+    request: FrameRequest, recipe: RazorRecipe, found: SearchResult, schema: RankingSchema
+) -> RazorResult | None:
+    full = None
+    if recipe.compare:
+        full = _ranker(request, "full", recipe.ranker(dim=recipe.razor.widths[-1]))
+        if full is None:
+            return None
+    path = str(request.out / SCHEMA)
+    pruned = _ranker(request, "pruned", recipe.ranker(schema_file=path))
+    if pruned is None:
+        return None
+    return RazorResult(
+        pruned=pruned,
+        full=full,
+        fields=importance(schema),
+        threshold=schema.search.settings["threshold"],
+        search_s=found.search_s,
+        search_steps=found.n_steps,
+        full_parameters=found.schema_full.n_parameters,
+    )
+
+
+def _ranker(request: FrameRequest, name: str, settings: dict[str, Any]) -> RankerResult | None:
+    """Train one ranker in a folder of its own, with the encoders of this run."""
+    out = request.out / name
+    if not (out / "fields").is_dir():
+        shutil.copytree(request.out / "fields", out / "fields")
+    run = train_on_frame(
+        replace(request, recipe="ranker", out=out, assignments=settings, fresh=False, resume=True)
+    )
+    return None if run is None else run.result

@@ -1,0 +1,182 @@
+"""Cut schemas from a search: how much of each field is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+from training.razor.result import SearchResult
+from training.razor.settings import PruneSettings
+from vizsla.contracts.ranking import RankingSchema, SearchRecord
+from vizsla.errors import UsageError
+
+__all__ = ["curve", "kept_regions", "prune", "resized", "widths_at"]
+
+
+def kept_regions(probabilities: Sequence[float], threshold: float) -> list[int]:
+    """Return the likeliest regions whose probabilities together first exceed a threshold.
+
+    Equal ones in the order of their columns.  No region but the first one, of no columns, being
+    kept means that the field is dropped.
+
+    Example:
+        >>> kept_regions([0.1, 0.5, 0.4], 0.6), kept_regions([0.1, 0.5, 0.4], 0.45)
+        ([1, 2], [1])
+    """
+    kept: list[int] = []
+    total = 0.0
+    for region in sorted(range(len(probabilities)), key=lambda one: -probabilities[one]):
+        kept.append(region)
+        total += probabilities[region]
+        if total > threshold:
+            break
+    return sorted(kept)
+
+
+def widths_at(result: SearchResult, threshold: float) -> dict[str, int]:
+    """Return the columns that each field keeps.
+
+    Fields that share a table have one width, the largest that one of them asks for: a table can
+    be read by a field that needs less of it.  One that asks for nothing is dropped, unless
+    another reads its table.
+    """
+    ends = result.settings.widths
+    sizes = [0, *(after - before for before, after in pairwise(ends))]
+    asked = {
+        name: sum(sizes[region] for region in kept_regions(found, threshold))
+        for name, found in result.probabilities.items()
+    }
+    return _agreed(result.schema_full, asked)
+
+
+def prune(result: SearchResult, settings: PruneSettings | None = None) -> RankingSchema:
+    """Return the schema of what is kept.
+
+    Args:
+        result: Of a search.
+        settings: Where to cut. With a budget, the largest threshold that fits is taken; where
+            none does, the least one and the largest ``max_width`` that fits.
+
+    Raises:
+        UsageError: Nothing is left, or nothing fits the budget; says which setting to change.
+    """
+    settings = settings or PruneSettings()
+    if settings.budget is None:
+        return _cut(result, settings.threshold, settings.max_width)
+    return _cut(result, *_within(result, settings.budget, settings.max_width))
+
+
+def curve(result: SearchResult) -> list[RankingSchema]:
+    """Return every different schema that a threshold gives, smallest first."""
+    found: dict[int, RankingSchema] = {}
+    for threshold in _thresholds(result):
+        widths = widths_at(result, threshold)
+        if any(widths.values()):
+            schema = _cut(result, threshold, None)
+            found.setdefault(hash(tuple(widths.items())), schema)
+    return list(found.values())
+
+
+def resized(
+    schema: RankingSchema,
+    widths: Mapping[str, int],
+    search: SearchRecord,
+    probabilities: Mapping[str, tuple[float, ...]] | None = None,
+) -> RankingSchema:
+    """Return a schema with other widths and the record of how they were found."""
+    fields = tuple(
+        field.model_copy(
+            update={
+                "dim": widths[field.spec.name],
+                "probabilities": (probabilities or {}).get(field.spec.name, ()),
+            }
+        )
+        for field in schema.fields
+    )
+    return RankingSchema.model_validate(
+        schema.model_copy(update={"fields": fields, "search": search}).model_dump()
+    )
+
+
+def _agreed(schema: RankingSchema, asked: Mapping[str, int]) -> dict[str, int]:
+    widths = dict(asked)
+    for field in schema.fields:
+        if field.spec.shares and asked[field.spec.name]:
+            owner = field.spec.shares
+            widths[owner] = max(widths[owner], asked[field.spec.name])
+    for field in schema.fields:
+        if field.spec.shares and asked[field.spec.name]:
+            widths[field.spec.name] = widths[field.spec.shares]
+    return widths
+
+
+def _cut(result: SearchResult, threshold: float, max_width: int | None) -> RankingSchema:
+    widths = _capped(widths_at(result, threshold), max_width)
+    if not any(widths.values()):
+        raise UsageError(
+            f"no field is left at razor.threshold={threshold:g}: raise it, or give razor.budget"
+        )
+    settings = result.settings.model_dump(mode="json")
+    record = SearchRecord(
+        method="razor",
+        settings=settings | {"threshold": threshold, "max_width": max_width},
+        seed=result.seed,
+        parent=result.schema_full.schema_id,
+    )
+    return resized(result.schema_full, widths, record, result.probabilities)
+
+
+def _within(result: SearchResult, budget: int, max_width: int | None) -> tuple[float, int | None]:
+    """Return the threshold and the largest width that fit a budget."""
+
+    def size(threshold: float, cap: int | None) -> int:
+        widths = _capped(widths_at(result, threshold), cap)
+        return n_parameters(result.schema_full, widths)
+
+    thresholds = [one for one in _thresholds(result) if size(one, 1)]
+    place = last_where(len(thresholds), lambda i: size(thresholds[i], max_width) <= budget)
+    if place >= 0:
+        return thresholds[place], max_width
+    caps = range(1, (max_width or result.settings.widths[-1]) + 1)
+    place = last_where(len(caps), lambda i: size(thresholds[0], caps[i]) <= budget)
+    if place < 0:
+        least = size(thresholds[0], 1)
+        raise UsageError(f"razor.budget={budget} is too small: {least} is the least possible")
+    return thresholds[0], caps[place]
+
+
+def _thresholds(result: SearchResult) -> list[float]:
+    """Return one threshold from every interval within which nothing changes, rising."""
+    steps = {0.0}
+    for found in result.probabilities.values():
+        total = 0.0
+        for one in sorted(found, reverse=True):
+            total += one
+            steps.add(total)
+    edges = sorted(step for step in steps if step < 1)
+    return [(low + high) / 2 for low, high in pairwise([*edges, 1.0])]
+
+
+def _capped(widths: Mapping[str, int], max_width: int | None) -> dict[str, int]:
+    return {name: min(width, max_width or width) for name, width in widths.items()}
+
+
+def n_parameters(schema: RankingSchema, widths: Mapping[str, int]) -> int:
+    """Return the entries of all tables at given widths."""
+    return sum(
+        field.n_codes * widths[field.spec.name] for field in schema.fields if not field.spec.shares
+    )
+
+
+def last_where(n: int, holds: Callable[[int], bool]) -> int:
+    """Return the last place below ``n`` where something holds that holds up to some place; or -1.
+
+    Example:
+        >>> last_where(10, lambda i: i * i <= 30)
+        5
+    """
+    low, high = -1, n
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low

@@ -1,0 +1,221 @@
+"""i-Razor: learn which fields, and how many columns of each, a ranker needs; one pass.
+
+Every field has a vector of full width whose columns are divided into regions. A softmax over the
+regions fades the columns, and its inputs are learned together with everything else.
+
+Differs from the released code where that errs: vectors are normalised for real and field by
+field, so that the mask alone decides their size; and the first-order term of a field fades with
+the field, as it will be gone with it.
+
+References:
+    Yao et al., "i-Razor: A Differentiable Neural Input Razor for Feature Selection and Dimension
+    Search in DNN-Based Recommender Systems", arXiv 2204.00281.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from training.razor.passes import (
+    Progress,
+    batch_rows,
+    check_labels,
+    label_loss,
+    optimisers,
+    step,
+    tensors,
+)
+from training.razor.result import SearchResult
+from training.razor.settings import RazorSettings
+from training.razor.supernet import RazorEmbeddings, regions, widened
+from vizsla.contracts.ranking import RankingSchema
+from vizsla.fields import EncodedRows
+from vizsla.models.ranker import Ranker
+from vizsla.models.ranker.dnn import Dnn, DnnConfig
+from vizsla.models.recommender.layers import initialise
+from vizsla.rng import numpy_generator, torch_generator
+
+__all__ = ["Searched", "search", "supernet"]
+
+_PER_COLUMN = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A result and the supernet that it was read from, for a warm start."""
+
+    result: SearchResult
+    model: Ranker
+    embeddings: RazorEmbeddings
+
+
+@dataclass(slots=True)
+class _Search:
+    schema: RankingSchema
+    rows: EncodedRows
+    settings: RazorSettings
+    seed: int
+    progress: Progress | None
+    model: Ranker
+    embeddings: RazorEmbeddings
+    losses: list[float] = field(default_factory=list)
+    n_rows: int = 0
+
+
+def search(
+    schema: RankingSchema,
+    rows: EncodedRows,
+    settings: RazorSettings,
+    seed: int,
+    *,
+    progress: Progress | None = None,
+) -> Searched:
+    """Search the width of every field.
+
+    Args:
+        schema: Fields and their sizes; which order and how wide does not matter.
+        rows: Labelled training rows; no others, or later figures mean nothing.
+        settings: Of the search.
+        seed: Fixes initial weights and the order of rows.
+        progress: Told after every step.
+
+    Raises:
+        DataError: Rows have no labels, or all the same.
+        TrainingError: The loss became infinite.
+    """
+    check_labels(rows)
+    wide = widened(schema, settings.widths[-1])
+    model, embeddings = supernet(wide, regions(settings.widths), settings, seed)
+    run = _Search(wide, rows, settings, seed, progress, model, embeddings)
+    started = time.perf_counter()
+    _train(run)
+    took = time.perf_counter() - started
+    return Searched(_result(run, schema, took), model, embeddings)
+
+
+def supernet(
+    schema: RankingSchema, masks: Tensor, settings: RazorSettings, seed: int
+) -> tuple[Ranker, RazorEmbeddings]:
+    """Return a ranker with faded tables, all weights drawn by the seed."""
+    embeddings = RazorEmbeddings(
+        schema,
+        masks,
+        batch_norm=settings.batch_norm,
+        gate_first_order=settings.gate_first_order,
+    )
+    embeddings.temperature = settings.temperature
+    backbone = Dnn(schema, DnnConfig(hidden=settings.hidden, layer_norm=settings.layer_norm))
+    model = Ranker(schema, backbone, embeddings)
+    embeddings.reset_parameters(seed)
+
+    initialise(backbone, torch_generator(seed, "backbone"))
+    return model, embeddings
+
+
+def _train(run: _Search) -> None:
+    own, held = _divided(run)
+    batches = _n_batches(len(own), run.settings.batch_size) * run.settings.passes
+    joint = not len(held)
+    without = () if joint else (run.embeddings.importances,)
+    weights = optimisers(run.model, run.settings.learning_rate, without)
+    choices: list[Optimizer] = [Adam([run.embeddings.importances], lr=run.settings.learning_rate)]
+    generator = numpy_generator(run.seed, "rows")
+    done = 0
+    run.model.train()
+    for _ in range(run.settings.passes):
+        others = _others(run, held, own, generator)
+        for places in batch_rows(len(own), run.settings.batch_size, generator):
+            run.embeddings.temperature = _temperature(run.settings, done / batches)
+            run.losses.append(step(_loss(run, own[places], joint=joint), weights))
+            for other in islice(others, 1):
+                step(_loss(run, held[other], joint=True), choices)
+            done += 1
+            if run.progress is not None:
+                run.progress(done, batches)
+    run.embeddings.temperature = run.settings.temperature
+
+
+def _divided(run: _Search) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that weights learn from, and those that importances alone learn from."""
+    order = numpy_generator(run.seed, "held-out").permutation(len(run.rows))
+    n_held = round(run.settings.held_out * len(order))
+    return np.sort(order[n_held:]), np.sort(order[:n_held])
+
+
+def _others(
+    run: _Search,
+    held: NDArray[np.int64],
+    own: NDArray[np.int64],
+    generator: np.random.Generator,
+) -> Iterator[NDArray[np.int64]]:
+    """Cut the held-out rows into as many batches as there are of the others."""
+    if not len(held):
+        return iter(())
+    size = max(2, -(-len(held) * run.settings.batch_size // len(own)))
+    return batch_rows(len(held), size, generator)
+
+
+def _n_batches(n_rows: int, batch_size: int) -> int:
+    whole, left = divmod(n_rows, batch_size)
+    return whole + (left > 1)
+
+
+def _temperature(settings: RazorSettings, part: float) -> float:
+    start = settings.temperature_start or settings.temperature
+    return float(start * (settings.temperature / start) ** part)
+
+
+def _loss(run: _Search, places: NDArray[np.int64], *, joint: bool) -> Tensor:
+    inputs, labels, weights = tensors(run.schema, run.rows, places)
+    run.n_rows += len(places)
+    loss = label_loss(run.model(inputs), labels, weights)
+    return loss + _penalty(run) if joint else loss
+
+
+def _penalty(run: _Search) -> Tensor:
+    widths = run.embeddings.masks.sum(1)
+    expected = run.embeddings.probabilities() @ widths
+    return run.settings.penalty * _PER_COLUMN * (expected * _costs(run)).sum()
+
+
+def _costs(run: _Search) -> Tensor:
+    """Return ``(F,)`` what a column of each field costs, 1 on average."""
+    sizes = {one.spec.name: float(one.n_codes) for one in run.schema.fields}
+    if run.settings.penalty_by == "field":
+        return torch.ones(len(run.embeddings.names))
+    costs = torch.tensor([sizes[name] for name in run.embeddings.names])
+    return costs / costs.mean()
+
+
+def _result(run: _Search, schema: RankingSchema, took: float) -> SearchResult:
+    with torch.no_grad():
+        found = run.embeddings.probabilities().double().tolist()
+    by_name = dict(zip(run.embeddings.names, map(tuple, found), strict=True))
+    fields = [
+        one.model_copy(update={"dim": run.settings.widths[-1], "probabilities": ()})
+        for one in schema.fields
+    ]
+    return SearchResult(
+        schema_full=schema.model_copy(update={"fields": tuple(fields)}),
+        probabilities={one.spec.name: by_name[one.spec.name] for one in schema.fields},
+        settings=run.settings,
+        seed=run.seed,
+        n_steps=len(run.losses),
+        n_rows=run.n_rows,
+        losses=_tenths(run.losses),
+        search_s=took,
+    )
+
+
+def _tenths(losses: list[float]) -> tuple[float, ...]:
+    parts = np.array_split(np.array(losses), min(10, len(losses)))
+    return tuple(float(part.mean()) for part in parts)
