@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import process_time
@@ -109,4 +110,4 @@ class ArmJob:
 def _multiplications(schema: RankingSchema, ranker: RankerSettings) -> int:
     """Return the multiplications of the perceptron for one row."""
     widths = [schema.input_width, *ranker.model_settings["hidden"], 1]
-    return sum(before * after for before, after in zip(widths, widths[1:], strict=False))
+    return sum(before * after for before, after in itertools.pairwise(widths))
