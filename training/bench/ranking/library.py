@@ -1,7 +1,7 @@
 """The same DeepFM by us and by a public library: the same rows, sizes, optimiser and batches.
 
-Both read fields of one value alone, since libraries differ in how they pool lists.  Each side has
-its own initial weights and order; both keep the epoch with the best validation AUC.  Speed is rows per
+Both read fields of one value alone, since libraries differ in how they pool lists.  First weights
+are drawn from the same distributions, with numbers and an order of each side's own; both keep the epoch with the best validation AUC.  Speed is rows per
 second of processor time on one thread, in training alone, so that a busy machine changes little.
 """
 

@@ -37,6 +37,7 @@ class CtrJob:
         epochs: At most so many.
         patience: Epochs without a better validation AUC before it stops.
         seed: Of everything.
+        table_std: Standard deviation of the first vectors.
         rows: A ``.npz`` with ``SPLIT_codes`` (B, F) int64 and ``SPLIT_labels`` (B,) float32 for the
             splits train, valid and test.
     """
@@ -50,6 +51,7 @@ class CtrJob:
     epochs: int
     patience: int
     seed: int
+    table_std: float = 0.01
     rows: str = ""
 
 
@@ -116,9 +118,23 @@ def _model(job: dict[str, Any], names: list[str]) -> Any:
         l2_reg_embedding=0,
         seed=job["seed"],
     )
+    _start_alike(model, job["table_std"])
     optimizer = torch.optim.Adam(model.parameters(), lr=job["learning_rate"])
     model.compile(optimizer, "binary_crossentropy")
     return model
+
+
+def _start_alike(model: Any, table_std: float) -> None:
+    """Draw first weights as Vizsla does: the library's own, N(0, 0.0001) everywhere, learns later."""
+    from torch import nn
+
+    for name, weights in model.named_parameters():
+        if "linear_model" in name or name.endswith("bias"):
+            nn.init.zeros_(weights)
+        elif "embedding_dict" in name:
+            nn.init.normal_(weights, std=table_std)
+        elif weights.dim() == 2:
+            nn.init.kaiming_uniform_(weights, a=5**0.5)
 
 
 def _keeper(model: Any, valid: dict[str, Any], labels: Any, patience: int) -> Any:
