@@ -19,6 +19,7 @@ from vizsla.contracts.ranker import FrameRef, GoldenRow
 from vizsla.datasets.frames import Frame
 from vizsla.fields.encoders import FieldEncoders
 from vizsla.models.ranker import Ranker
+from vizsla.models.ranker.calibration import Calibration
 
 __all__ = ["Trained", "export", "records"]
 
@@ -32,6 +33,7 @@ class Trained:
     frame: Frame
     encoders: FieldEncoders
     figures: Mapping[str, Mapping[str, float]]
+    calibration: Calibration
 
 
 def export(folder: Path, trained: Trained) -> ExportedRanker:
@@ -45,6 +47,7 @@ def export(folder: Path, trained: Trained) -> ExportedRanker:
         weights={name: tensor.numpy() for name, tensor in ranker.state_dict().items()},
         encoders=trained.encoders,
         golden=_golden(trained),
+        calibration=trained.calibration.model_dump(mode="json"),
         dataset=FrameRef(
             name=manifest.name,
             content_hash=manifest.content_hash,

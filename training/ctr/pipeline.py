@@ -8,6 +8,7 @@
     checkpoint/        where to go on from; gone when the run is finished
     ranker/            the exported ranker
     schema.json        its fields and widths
+    importance.*       what every field is worth, as JSON, page and picture
     result.json        figures, also of every epoch
 """
 
@@ -19,16 +20,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from training.ctr.calibration.choose import choose
+from training.ctr.calibration.exported import raw_logits
 from training.ctr.encoding import encode_split, fit_encoders
 from training.ctr.exporting import Trained, export
 from training.ctr.judging import judge
 from training.ctr.loop import train_ranker
+from training.ctr.predicting import predict
 from training.ctr.recipe import RankerRecipe
+from training.ctr.report import describe, shuffle_fields, write_importance
 from training.ctr.request import FrameRequest
 from training.recipe import recipe_table, validated_recipe
 from training.run_folder import RunFile, open_run, read_run, refuse_other
@@ -36,8 +43,11 @@ from vizsla.cli_output import progress, say
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import Frame, read_frame
 from vizsla.errors import ConfigError, IncompatibleArtifactError
+from vizsla.fields import EncodedRows
 from vizsla.fields.encoders import FieldEncoders
 from vizsla.files import write_text
+from vizsla.models.ranker import Ranker
+from vizsla.models.ranker.calibration import Calibration
 
 __all__ = ["RankerResult", "RankerRun", "train_on_frame"]
 
@@ -176,11 +186,13 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
     if trained.selected_by != recipe.metric:
         say(f"validation has no {recipe.metric}: the epoch is chosen by {trained.selected_by}")
     figures = judge(trained.ranker, rows)
+    calibration = _calibrated(trained.ranker, rows["valid"], frame, request.seed)
     exported = export(
         request.out / RANKER,
-        Trained(trained.ranker, recipe, frame, encoders, figures),
+        Trained(trained.ranker, recipe, frame, encoders, figures, calibration),
     )
     write_text(request.out / "schema.json", schema.model_dump_json(indent=1) + "\n")
+    _report_fields(request, trained.ranker, rows["valid"])
     speeds = [one["rows_per_s"] for one in trained.history]
     return RankerResult(
         ranker=RANKER,
@@ -193,6 +205,28 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
         rows_per_s=sum(speeds) / len(speeds),
         train_s=train_s,
     )
+
+
+def _calibrated(ranker: Ranker, valid: EncodedRows, frame: Frame, seed: int) -> Calibration:
+    """Choose the curve of the probabilities on validation rows, and say which."""
+    assert valid.labels is not None
+    ratio = frame.manifest.negative_ratio
+    choice = choose(raw_logits(ranker, valid), valid.labels, seed=seed, negative_ratio=ratio)
+    say(choice.note or f"calibrated on validation by the curve {choice.calibration.curve.type}")
+    return choice.calibration
+
+
+def _report_fields(request: FrameRequest, ranker: Ranker, valid: EncodedRows) -> None:
+    """Write what every field is worth, by shuffling it among validation rows."""
+    schema = ranker.schema
+    names = [one.spec.name for one in schema.kept]
+    with progress("shuffling fields", len(names), "fields") as bar:
+        found = shuffle_fields(
+            partial(predict, ranker), valid, names, seed=request.seed, progress=bar
+        )
+    ends = schema.search.settings.get("widths", ())
+    regions = (0, *(after - before for before, after in pairwise(ends)))
+    write_importance(request.out, describe(schema, found, regions=regions if ends else ()))
 
 
 def _schema(recipe: RankerRecipe, frame: Frame, encoders: FieldEncoders) -> RankingSchema:
