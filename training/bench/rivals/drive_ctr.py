@@ -119,7 +119,10 @@ def _model(job: dict[str, Any], names: list[str]) -> Any:
         seed=job["seed"],
     )
     _start_alike(model, job["table_std"])
-    optimizer = torch.optim.Adam(model.parameters(), lr=job["learning_rate"])
+    # the library sums the loss over a batch where Vizsla takes its mean: Adam takes the same steps
+    # for both when its epsilon grows with the gradients
+    eps = 1e-8 * job["batch_size"]
+    optimizer = torch.optim.Adam(model.parameters(), lr=job["learning_rate"], eps=eps)
     model.compile(optimizer, "binary_crossentropy")
     return model
 
