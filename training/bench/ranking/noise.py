@@ -45,10 +45,10 @@ class NoiseSettings(BaseModel):
     ranker: RankerSettings = RankerSettings(
         model="dnn",
         batch_size=512,
-        learning_rate=0.003,
+        learning_rate=0.001,
         table_optimizer="adam",
         patience=2,
-        epochs=15,
+        epochs=20,
     )
 
 
