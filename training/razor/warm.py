@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from training.razor.search import Searched
-from vizsla.contracts.ranking import RankingSchema
+from vizsla.contracts.ranking import RankerField, RankingSchema
 from vizsla.models.ranker.embeddings import places_of
 
 __all__ = ["warm_weights"]
@@ -29,21 +29,25 @@ def warm_weights(searched: Searched, schema: RankingSchema) -> dict[str, Tensor]
     Returns:
         Weights by name, for ``train_ranker``.
     """
-    embeddings = searched.embeddings
     places = places_of(schema)
-    rows: dict[int, int] = {}
-    for field in schema.kept:
-        if not field.spec.shares:
-            rows[field.dim] = rows.get(field.dim, 0) + field.n_codes
-    tables = {width: torch.zeros(n_rows, width) for width, n_rows in rows.items()}
-    for field in schema.kept:
-        if field.spec.shares:
-            continue
-        width, first = places[field.spec.name]
-        vectors = _seen(searched, field.spec.name)[embeddings.rows(field)]
+    owners = [field for field in schema.kept if not field.spec.shares]
+    parts: dict[int, list[Tensor]] = {}
+    for field in owners:
+        width, _ = places[field.spec.name]
+        vectors = _seen(searched, field.spec.name)[searched.embeddings.rows(field)]
         columns = _columns(searched, field.spec.name, width)
-        tables[width][first : first + field.n_codes] = vectors[:, columns]
-    return {f"embeddings.tables.{width}.weight": table for width, table in tables.items()}
+        parts.setdefault(width, []).append(vectors[:, columns])
+    first = torch.cat([_first_order(searched, field) for field in owners])
+    tables = {f"embeddings.tables.{width}.weight": torch.cat(one) for width, one in parts.items()}
+    return tables | {"embeddings.first.weight": first}
+
+
+def _first_order(searched: Searched, field: RankerField) -> Tensor:
+    """Return ``(n_codes, 1)`` first-order weights, faded as the search has."""
+    embeddings = searched.embeddings
+    weights = embeddings.first.weight[embeddings.rows(field)]
+    kept = 1 - searched.result.probabilities[field.spec.name][0]
+    return weights * kept if searched.result.settings.gate_first_order else weights
 
 
 def _seen(searched: Searched, name: str) -> Tensor:
