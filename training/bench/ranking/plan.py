@@ -56,6 +56,8 @@ PRESETS = Registry(
     {
         "quality": "training.bench.ranking.quality:run_quality",
         "noise": "training.bench.ranking.quality:run_noise",
+        "serving": "training.bench.ranking.wholes:run_serving",
+        "library": "training.bench.ranking.wholes:run_library",
     },
 )
 """Preset to the function that runs it; adding one is a file and a line."""
