@@ -85,7 +85,7 @@ def build_index(
         vectors_hash=bundle.manifest.vectors_hash,
         seed=seed,
         report=graph_report(graph, vectors) | _origin(settings),
-        search=(search or SearchSettings()).model_dump(),
+        search=(search or SearchSettings.for_catalogue(bundle.manifest.n_items)).model_dump(),
     )
     parts = _Parts(graph, manifest, settings.table_dtype)
     return _derive(bundle, parent_dir, parts, clock, progress)

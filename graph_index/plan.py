@@ -61,6 +61,7 @@ def plan_search(
     _check("k", options.k, 1)
     width = settings.filtered_beam_width if filtered else settings.beam_width
     rounds = settings.filtered_max_rounds if filtered else settings.max_rounds
+    entries = settings.filtered_entry_width if filtered else settings.entry_width
     # a proxy that is switched off stays off
     seeds = (
         settings.filtered_proxy_seeds if filtered and settings.proxy_seeds else settings.proxy_seeds
@@ -75,13 +76,15 @@ def plan_search(
     return Plan(
         k=min(options.k, n_items),
         beam_width=beam_width,
-        entry_width=_chosen("entry_width", options.entry_width, settings.entry_width, 1),
+        entry_width=_chosen("entry_width", options.entry_width, entries, 1),
         max_rounds=_chosen("max_rounds", options.max_rounds, rounds, 0),
         max_scored=min(max_scored, n_items),
         deadline_s=math.inf if options.deadline_s is None else options.deadline_s,
         proxy_seeds=min(_chosen("proxy_seeds", options.proxy_seeds, seeds, 0), n_items),
         seed_effort=effort or beam_width,
-        use_entry_points=bool(settings.entry_points_with_proxy),
+        use_entry_points=bool(
+            settings.entry_points_with_proxy or (filtered and settings.filtered_entry_points)
+        ),
     )
 
 

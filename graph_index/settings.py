@@ -72,6 +72,11 @@ class SearchSettings(BaseModel):
         max_lockstep: Queries that are walked together.
         filtered_beam_width: ``beam_width`` of a query with a filter.
         filtered_proxy_seeds: ``proxy_seeds`` of a query with a filter, where those are not 0.
+        filtered_entry_width: ``entry_width`` of a query with a filter. What it allows may be best in
+            a part of the catalogue that the best seeds do not lead to: a wide first round looks
+            around all of them.
+        filtered_entry_points: 1 scores the entry set beside the proxy's seeds in a query with a
+            filter, for the same reason.
         filtered_max_rounds: ``max_rounds`` of a query with a filter: what it allows may lie where
             the entries are poor, and a walk within it never scores more than it allows.
     """
@@ -93,4 +98,13 @@ class SearchSettings(BaseModel):
     max_lockstep: int = Field(default=32, ge=1)
     filtered_beam_width: int = Field(default=700, ge=1)
     filtered_proxy_seeds: int = Field(default=1500, ge=0)
+    filtered_entry_width: int = Field(default=50, ge=1)
+    filtered_entry_points: int = Field(default=0, ge=0, le=1)
     filtered_max_rounds: int = Field(default=20, ge=0)
+
+    @classmethod
+    def for_catalogue(cls, n_items: int) -> SearchSettings:
+        """Return the measured defaults of N items: a small share of many has to be looked for widely."""
+        if n_items <= _LARGE:
+            return cls()
+        return cls(filtered_beam_width=1500, filtered_entry_width=1500, filtered_entry_points=1)

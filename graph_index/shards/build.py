@@ -53,6 +53,7 @@ _SHARED = (
     "seed_effort",
     "auto_rescores",
     "filtered_beam_width",
+    "filtered_entry_width",
     "filtered_proxy_seeds",
 )
 """Search settings that count items of the whole catalogue."""
@@ -174,7 +175,8 @@ def _counts(bundle: Bundle, n_shards: int) -> NDArray[np.int64]:
 
 
 def _job(bundle: Bundle, parent_dir: Path, n_shards: int) -> ShardJob:
-    own, settings, search, seed = bundle.manifest.index, BuildSettings(), SearchSettings(), 0
+    own, settings, seed = bundle.manifest.index, BuildSettings(), 0
+    search = SearchSettings.for_catalogue(bundle.manifest.n_items)
     if own is not None:
         settings = BuildSettings(max_degree=own.max_degree, ef_construction=own.ef_construction)
         search, seed = search_settings(own), own.seed

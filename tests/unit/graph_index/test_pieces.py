@@ -49,6 +49,22 @@ def test_effort_for_seeds_is_the_beam_unless_it_is_set():
         plan_search(SearchOptions(k=5, seed_effort=-1), own, 100)
 
 
+def test_a_large_catalogue_is_searched_widely_under_a_filter():
+    """Above 200,000 items the first round of a filtered walk looks around the whole beam."""
+    small, large = (SearchSettings.for_catalogue(n) for n in (200_000, 200_001))
+    plain, filtered = (
+        plan_search(SearchOptions(), large, 10**6, filtered=one) for one in (False, True)
+    )
+
+    assert small == SearchSettings()
+    assert (plain.entry_width, plain.beam_width, plain.use_entry_points) == (50, 200, False)
+    assert (filtered.entry_width, filtered.beam_width, filtered.use_entry_points) == (
+        1500,
+        1500,
+        True,
+    )
+
+
 def test_exclusions_are_sorted_and_distinct():
     """Any order and repeats are taken; nothing given means nothing excluded."""
     options = SearchOptions(excluded=(np.array([3, 1, 3]), np.array([])))
