@@ -77,6 +77,7 @@ class LiveGraph:
         self._gone: list[int] = []
         self._free: list[tuple[int, int]] = []
         self._snapshot = self._taken()
+        self._shown = self.present, self._gone.copy()
 
     @property
     def n_places(self) -> int:
@@ -120,14 +121,16 @@ class LiveGraph:
     def state(self) -> LiveState:
         """Return what was last published with what is known of its places, to be checked."""
         last = self._snapshot
+        present, gone = self._shown
         passed = np.zeros(last.graph.n_items, np.bool_)
-        passed[self._gone] = True
-        return LiveState(last.graph, last.item_vectors, self.present, passed)
+        passed[gone] = True
+        return LiveState(last.graph, last.item_vectors, present, passed)
 
     def publish(self) -> GraphSnapshot:
         """Show all changes since the last time to readers that ask from now on."""
         self._rows.publish()
         self._snapshot = self._taken()
+        self._shown = self.present, self._gone.copy()
         return self._snapshot
 
     def insert(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:

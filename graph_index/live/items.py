@@ -75,6 +75,11 @@ class LiveItems:
         """Where to read the log on."""
         return self._offset
 
+    @property
+    def is_settled(self) -> bool:
+        """False where a ``replay`` was broken off: what it had read is in no graph, so begin anew."""
+        return not self._noted
+
     def snapshot(self) -> ItemsSnapshot:
         """Return what was last published."""
         return self._snapshot

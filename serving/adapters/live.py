@@ -254,10 +254,17 @@ class LiveEngine:
 
     def _apply_log(self, items: LiveItems) -> None:
         assert self._log is not None
-        before = items.offset
-        for applied in apply_log(items, self._log):
-            self._take(applied)
-        if items.offset != before:
+        try:
+            for applied in apply_log(items, self._log):
+                self._take(applied)
+        except LogUnavailableError:
+            # what was read before the log failed is acknowledged the next time it is sent
+            if not items.is_settled:
+                self._items = None
+            elif items.offset != items.snapshot().offset:
+                self._publish(items)
+            raise
+        if items.offset != items.snapshot().offset:
             self._publish(items)
 
     def _take(self, applied: Applied) -> None:

@@ -14,6 +14,7 @@ import pytest
 from serving.app import build_app
 from vizsla.bundles import Bundle
 from vizsla.contracts.api import Problem
+from vizsla.errors import LogUnavailableError
 from vizsla.testing.scorers import DotScorer
 
 SIZE = 8
@@ -411,3 +412,39 @@ def test_a_damaged_row_is_found(client: Any) -> None:
     assert answer.status_code == 503
     assert answer.json()["status"] == "damaged"
     assert "neighbors: item numbers" in answer.json()["problems"][0]
+
+
+class HiccupingLog:
+    """A log whose second read after an append fails, once."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self._until_failure = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def append(self, *args: Any, **kwargs: Any) -> Any:
+        self._until_failure = 2
+        return self._log.append(*args, **kwargs)
+
+    def read(self, *args: Any, **kwargs: Any) -> Any:
+        self._until_failure -= 1
+        if self._until_failure == 0:
+            raise LogUnavailableError("the disk hiccups")
+        return self._log.read(*args, **kwargs)
+
+
+def test_a_log_that_fails_after_it_took_a_change_hides_nothing(client: Any) -> None:
+    """The caller is told 503, sends it again, is told that it was taken, and it shows at once."""
+    client.request("PUT", "/v1/items/item-2", json={"active": False})
+    live = client.app.served.live
+    own, live._log = live._log, HiccupingLog(live._log)
+    body = {"active": False, "event_id": "once"}
+    first = client.request("PUT", "/v1/items/item-9", json=body)
+    live._log = own
+    again = client.request("PUT", "/v1/items/item-9", json=body)
+
+    assert (first.status_code, again.status_code) == (503, 200)
+    assert "item-9" not in found(client, ["item-5"])
+    assert client.get("/graphz").status_code == 200
