@@ -18,7 +18,7 @@ from vizsla.contracts.tables import ItemTables, tables_of
 __all__ = ["DotWalk"]
 
 _BEAM_RATIO = 1.5
-"""Least width of the walk, relative to the seeds wanted: on a million items it finds 99.9 % of a scan's."""
+"""Least width of the walk, relative to the seeds wanted."""
 
 _WALK_COST = 24
 """Time of a walk whose items are all allowed, in products of a scan, relative to its width.

@@ -17,6 +17,8 @@ SHORTEST_S = 300.0
 
 BLOCK_S = 15.0
 MOST_GROWTH_MIB_PER_MIN = 1.0
+MOST_GROWTH_RATIO = 0.05
+"""From the first floor after the warm-up to the last: a slope does not see a leak that comes in steps."""
 
 
 class MemoryWatch:
@@ -51,8 +53,9 @@ class MemoryWatch:
     def report(self) -> dict[str, Any]:
         """Return seconds watched, memory in MiB, its trend, and the verdict.
 
-        ``verdict`` is ``flat``, ``grows`` (by more than a MiB a minute), or ``too short`` for a
-        life of which less than five minutes are left after the warm-up; then there is no slope.
+        ``verdict`` is ``flat``, ``grows`` (by more than a MiB a minute, or by more than a
+        twentieth in all), or ``too short`` for a life of which less than five minutes are left
+        after the warm-up; then there is no slope.
         """
         if not self._samples:
             return {"watched_s": 0, "verdict": "too short"}
@@ -67,13 +70,14 @@ class MemoryWatch:
         if not warm or warm[-1][0] - warm[0][0] < SHORTEST_S:
             return {**facts, "verdict": "too short"}
         floors = _floors(warm)
-        slope = 60 * _slope(floors)
+        slope, first, last = 60 * _slope(floors), floors[0][1], floors[-1][1]
+        grows = slope > MOST_GROWTH_MIB_PER_MIN or last > first * (1 + MOST_GROWTH_RATIO)
         return {
             **facts,
-            "warm_floor_mib": round(floors[0][1], 1),
-            "last_floor_mib": round(floors[-1][1], 1),
+            "warm_floor_mib": round(first, 1),
+            "last_floor_mib": round(last, 1),
             "slope_mib_per_min": round(slope, 3),
-            "verdict": "grows" if slope > MOST_GROWTH_MIB_PER_MIN else "flat",
+            "verdict": "grows" if grows else "flat",
         }
 
 

@@ -63,3 +63,13 @@ def test_a_slow_leak_under_noise_is_found() -> None:
 
     assert report["slope_mib_per_min"] == pytest.approx(3, abs=0.05)
     assert report["verdict"] == "grows"
+
+
+def test_a_leak_in_one_step_is_growth_too():
+    """The median slope of one step is zero; the last floor is a fifth above the first."""
+    watch = MemoryWatch()
+    for second in range(600):
+        watch.note(second, 500 if second < 400 else 600)
+    report = watch.report()
+
+    assert (report["slope_mib_per_min"], report["verdict"]) == (0.0, "grows")
