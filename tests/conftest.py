@@ -7,6 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# a busy machine is slow now and then, and no test is about time
+settings.register_profile("vizsla", deadline=None)
+settings.load_profile("vizsla")
 
 
 @pytest.fixture(scope="session")
