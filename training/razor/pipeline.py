@@ -6,15 +6,13 @@
     fields/           encoders, fitted on the training rows
     search.json       how likely each region of each field is; cut it again at will
     schema.json       what was kept
-    importance.json   the same as a table: a row per field
     full/             a run of kind ``ranker`` with everything, unless compare = false
-    pruned/           a run of kind ``ranker`` with what was kept
+    pruned/           a run of kind ``ranker`` with what was kept, and why (importance.*)
     result.json       both, side by side
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -166,8 +164,6 @@ def _searched(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> Searc
 
 def _write(out: Path, schema: RankingSchema) -> None:
     write_text(out / SCHEMA, schema.model_dump_json(indent=1) + "\n")
-    rows = [one.model_dump() for one in importance(schema)]
-    write_text(out / "importance.json", json.dumps(rows, indent=1) + "\n")
 
 
 def _trained(

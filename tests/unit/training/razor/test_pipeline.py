@@ -82,7 +82,8 @@ def test_noise_is_gone_from_what_is_exported(frame, tmp_path):
     assert run.result.full is not None
     assert run.result.pruned.table_parameters < run.result.full.table_parameters / 10
     assert run.result.pruned.figures["valid"]["auc"] > 0.95
-    names = [row["name"] for row in json.loads((out / "importance.json").read_text())]
+    report = json.loads((out / "pruned" / "importance.json").read_text())
+    names = [one["name"] for one in report["fields"]]
     assert names[-1] == "noise"
 
 
