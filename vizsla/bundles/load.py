@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from pydantic import ValidationError
 
 from vizsla.bundles.bundle import Bundle
 from vizsla.bundles.layout import (
@@ -17,7 +13,6 @@ from vizsla.bundles.layout import (
     ITEMS_FILE,
     LATEST_FILE,
     MANIFEST_FILE,
-    MAX_MANIFEST_BYTES,
     RANKER_DIR,
     REQUIRED_FILES,
     TABLES_DIR,
@@ -25,14 +20,20 @@ from vizsla.bundles.layout import (
     WEIGHTS_FILE,
     canonical,
     content_hash,
-    is_safe_name,
     manifest_hash,
 )
 from vizsla.bundles.shards import check_shards
 from vizsla.bundles.tables import read_tables, table_files
-from vizsla.contracts.bundle import FORMAT_VERSION, FileEntry, Manifest
-from vizsla.errors import CorruptArtifactError, IncompatibleArtifactError, NotFoundError
-from vizsla.files import sha256_file
+from vizsla.bundles.verified import (
+    check_files,
+    check_hashes,
+    check_sizes,
+    corrupt,
+    read_fields,
+    validated,
+)
+from vizsla.contracts.bundle import FORMAT_VERSION, Manifest
+from vizsla.errors import IncompatibleArtifactError, NotFoundError
 
 __all__ = ["load", "locate"]
 
@@ -55,10 +56,11 @@ def load(path: Path, *, verify: bool = True) -> Bundle:
     """
     folder = locate(path)
     manifest = read_manifest(folder)
-    _check_files(folder, manifest)
+    check_files(folder / MANIFEST_FILE, manifest.files, REQUIRED_FILES, "a bundle")
+    check_sizes(folder, manifest.files)
     bundle = Bundle(folder, manifest)
     if verify:
-        _check_hashes(folder, manifest)
+        check_hashes(folder, manifest.files)
         _check_contents(bundle)
     return bundle
 
@@ -89,93 +91,19 @@ def read_manifest(folder: Path) -> Manifest:
         IncompatibleArtifactError: It is of another format version.
     """
     path = folder / MANIFEST_FILE
-    raw = _read_bounded(path)
-    fields = _parse(path, raw)
+    raw, fields = read_fields(path)
     version = fields.get("format_version")
     if version != FORMAT_VERSION:
         raise IncompatibleArtifactError(
             f"{path}: format version {version!r}, this Vizsla reads {FORMAT_VERSION}; "
             "export the bundle again, or use the version that wrote it"
         )
-    manifest = _validated(path, fields)
+    manifest = validated(Manifest, path, fields)
     if canonical(fields) != raw or manifest_hash(fields) != manifest.manifest_hash:
-        _corrupt(path, "was changed after it was written (its own hash does not match)")
+        corrupt(path, "was changed after it was written (its own hash does not match)")
     if content_hash(fields) != manifest.content_hash:
-        _corrupt(path, "content hash does not match the other fields")
+        corrupt(path, "content hash does not match the other fields")
     return manifest
-
-
-def _read_bounded(path: Path) -> bytes:
-    if not stat.S_ISREG(path.lstat().st_mode):
-        _corrupt(path, "not a regular file")
-    with path.open("rb") as file:
-        raw = file.read(MAX_MANIFEST_BYTES + 1)
-    if len(raw) > MAX_MANIFEST_BYTES:
-        _corrupt(path, f"larger than {MAX_MANIFEST_BYTES} bytes")
-    return raw
-
-
-def _parse(path: Path, raw: bytes) -> dict[str, object]:
-    try:
-        fields = json.loads(raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        _corrupt(path, f"not JSON ({error})")
-    if not isinstance(fields, dict):
-        _corrupt(path, "not a JSON object")
-    return fields
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not allowed")
-
-
-def _validated(path: Path, fields: dict[str, object]) -> Manifest:
-    try:
-        return Manifest.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        _corrupt(path, f"field {'.'.join(map(str, first['loc']))}: {first['msg']}")
-
-
-def _check_files(folder: Path, manifest: Manifest) -> None:
-    """The directory holds exactly the files of the manifest, each a regular file of its size."""
-    for name in REQUIRED_FILES:
-        if name not in manifest.files:
-            _corrupt(folder / MANIFEST_FILE, f"does not list {name}")
-    for name, entry in manifest.files.items():
-        if not is_safe_name(name):
-            _corrupt(folder / MANIFEST_FILE, f"file name {name!r} is not allowed")
-        _check_size(folder / name, entry)
-    for path in _entries(folder):
-        name = path.relative_to(folder).as_posix()
-        if name not in manifest.files and name != MANIFEST_FILE:
-            _corrupt(path, "not in the manifest; a bundle holds nothing else")
-
-
-def _check_size(path: Path, entry: FileEntry) -> None:
-    try:
-        status = path.lstat()
-    except OSError:
-        _corrupt(path, "missing")
-    if not stat.S_ISREG(status.st_mode):
-        _corrupt(path, "not a regular file")
-    if status.st_size != entry.n_bytes:
-        _corrupt(path, f"{status.st_size} bytes, the manifest says {entry.n_bytes}")
-
-
-def _entries(folder: Path) -> Iterator[Path]:
-    """Everything below ``folder`` that is not a plain directory, links not followed."""
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.is_symlink():
-            yield from _entries(path)
-        else:
-            yield path
-
-
-def _check_hashes(folder: Path, manifest: Manifest) -> None:
-    for name, entry in manifest.files.items():
-        if sha256_file(folder / name) != entry.sha256:
-            _corrupt(folder / name, "content does not match its sha256 in the manifest")
 
 
 def _check_contents(bundle: Bundle) -> None:
@@ -190,7 +118,7 @@ def _check_contents(bundle: Bundle) -> None:
         finite = np.isfinite(vectors[start : start + ROWS_AT_ONCE]).all(axis=1)
         if not finite.all():
             row = start + int(np.argmin(finite))
-            _corrupt(
+            corrupt(
                 bundle.path / VECTORS_FILE, f"holds values that are not finite, first in row {row}"
             )
     bundle.weights()
@@ -247,10 +175,6 @@ def _check_ranker(bundle: Bundle) -> None:
     assert entry is not None
     if ranker.manifest.content_hash != entry.content_hash:
         _mixed(bundle, RANKER_DIR, "not the ranker of the manifest (content_hash)")
-
-
-def _corrupt(path: Path, why: str) -> NoReturn:
-    raise CorruptArtifactError(f"{path}: {why}")
 
 
 def _mixed(bundle: Bundle, name: str, why: str) -> NoReturn:

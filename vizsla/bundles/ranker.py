@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from vizsla.bundles.layout import MAX_MANIFEST_BYTES, canonical, is_safe_name
+from vizsla.bundles.layout import canonical
+from vizsla.bundles.verified import check_files, check_hashes, corrupt, read_fields, validated
 from vizsla.contracts.bundle import FileEntry, ModelRef
 from vizsla.contracts.ranker import RANKER_FORMAT_VERSION, FrameRef, GoldenRow, RankerManifest
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.errors import (
     ContractError,
-    CorruptArtifactError,
     IncompatibleArtifactError,
     NotFoundError,
 )
@@ -97,7 +94,7 @@ class ExportedRanker:
         try:
             return dict(load_file(self.path / _WEIGHTS))
         except (OSError, SafetensorError, KeyError) as error:
-            _corrupt(self.path / _WEIGHTS, " ".join(str(error).split()))
+            corrupt(self.path / _WEIGHTS, " ".join(str(error).split()))
 
     def golden(self) -> list[GoldenRow]:
         """Return rows and the probabilities that they must get.
@@ -110,7 +107,7 @@ class ExportedRanker:
             lines = path.read_text(encoding="utf-8").splitlines()
             return [GoldenRow.model_validate_json(line) for line in lines]
         except (OSError, ValueError) as error:
-            _corrupt(path, " ".join(str(error).split()))
+            corrupt(path, " ".join(str(error).split()))
 
 
 def write_ranker(folder: Path, parts: RankerParts) -> ExportedRanker:
@@ -137,7 +134,8 @@ def read_ranker(folder: Path) -> ExportedRanker:
         IncompatibleArtifactError: Another format version, or encoders of another schema.
     """
     manifest = _read_manifest(folder / RANKER_FILE)
-    _check_files(folder, manifest)
+    check_files(folder / RANKER_FILE, manifest.files, _REQUIRED, "an exported ranker")
+    check_hashes(folder, manifest.files)
     found = ExportedRanker(folder, manifest)
     if found.encoders.content_hash != manifest.ranking_schema.vocabulary_hash:
         raise IncompatibleArtifactError(
@@ -186,9 +184,7 @@ def _content_hash(fields: Mapping[str, Any]) -> str:
 def _read_manifest(path: Path) -> RankerManifest:
     if not path.is_file():
         raise NotFoundError(f"{path.parent}: no exported ranker in it ({RANKER_FILE} is missing)")
-    if path.stat().st_size > MAX_MANIFEST_BYTES:
-        _corrupt(path, f"larger than {MAX_MANIFEST_BYTES} bytes")
-    fields = _parse(path)
+    _, fields = read_fields(path)
     version = fields.get("format_version")
     if version != RANKER_FORMAT_VERSION:
         raise IncompatibleArtifactError(
@@ -196,37 +192,8 @@ def _read_manifest(path: Path) -> RankerManifest:
             f"this Vizsla reads {RANKER_FORMAT_VERSION}; train the ranker again"
         )
     if _content_hash(fields) != fields.get("content_hash"):
-        _corrupt(path, "was changed after it was written (its hash does not match)")
-    try:
-        return RankerManifest.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        _corrupt(path, f"field {'.'.join(map(str, first['loc']))}: {first['msg']}")
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        _corrupt(path, f"not JSON ({error})")
-    if not isinstance(fields, dict):
-        _corrupt(path, "not a JSON object")
-    return fields
-
-
-def _check_files(folder: Path, manifest: RankerManifest) -> None:
-    for name in (*_REQUIRED, *manifest.files):
-        if name not in manifest.files or not is_safe_name(name):
-            _corrupt(folder / RANKER_FILE, f"file {name!r} is not listed, or not allowed")
-    for name, entry in manifest.files.items():
-        path = folder / name
-        if not path.exists() or not stat.S_ISREG(path.lstat().st_mode):
-            _corrupt(path, "missing, or not a regular file")
-        if path.stat().st_size != entry.n_bytes or sha256_file(path) != entry.sha256:
-            _corrupt(path, "content does not match its sha256 in the manifest")
-    for path in sorted(folder.rglob("*")):
-        if not path.is_dir() and _name(folder, path) not in {*manifest.files, RANKER_FILE}:
-            _corrupt(path, "not in the manifest; an exported ranker holds nothing else")
+        corrupt(path, "was changed after it was written (its hash does not match)")
+    return validated(RankerManifest, path, fields)
 
 
 def _name(folder: Path, path: Path) -> str:
@@ -235,7 +202,3 @@ def _name(folder: Path, path: Path) -> str:
 
 def _entry(path: Path) -> FileEntry:
     return FileEntry(sha256=sha256_file(path), n_bytes=path.stat().st_size)
-
-
-def _corrupt(path: Path, why: str) -> NoReturn:
-    raise CorruptArtifactError(f"{path}: {why}")
