@@ -11,7 +11,7 @@ import torch
 
 from vizsla.rng import torch_generator
 
-__all__ = ["StopFlag", "deterministic_torch", "stop_on_interrupt"]
+__all__ = ["StopFlag", "deterministic_torch", "stop_on_interrupt", "torch_threads"]
 
 
 @contextmanager
@@ -20,16 +20,25 @@ def deterministic_torch(seed: int, threads: int) -> Iterator[None]:
 
     The number of threads is part of the result: sums are cut differently with another one.
     """
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng(devices=[]):
+    before = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]), torch_threads(threads):
         torch.random.set_rng_state(torch_generator(seed, "global").get_state())
-        torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True)
         try:
             yield
         finally:
-            torch.set_num_threads(before[0])
-            torch.use_deterministic_algorithms(before[1])
+            torch.use_deterministic_algorithms(before)
+
+
+@contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """Give torch a number of threads for a block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class StopFlag:

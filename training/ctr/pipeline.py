@@ -15,16 +15,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.ctr.calibration.choose import choose
@@ -37,9 +33,11 @@ from training.ctr.predicting import predict
 from training.ctr.recipe import RankerRecipe
 from training.ctr.report import describe, shuffle_fields, write_importance
 from training.ctr.request import FrameRequest
+from training.determinism import torch_threads
 from training.recipe import recipe_table, validated_recipe
 from training.run_folder import RunFile, open_run, read_run, refuse_other
 from vizsla.cli_output import progress, say
+from vizsla.config import default_threads
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import Frame, read_frame
 from vizsla.errors import ConfigError, IncompatibleArtifactError
@@ -107,7 +105,7 @@ def train_on_frame(request: FrameRequest) -> RankerRun | None:
     done = _opened(request, recipe, frame)
     if done is not None:
         return RankerRun(recipe, done, reused=True)
-    with _threads(request.threads or os.cpu_count() or 1):
+    with torch_threads(request.threads or default_threads()):
         result = _train(request, recipe, frame)
     if result is None:
         return None
@@ -144,16 +142,6 @@ def _read_result(path: Path) -> RankerResult:
         return RankerResult.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         raise IncompatibleArtifactError(f"{path} is damaged; start again with --fresh") from error
-
-
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerResult | None:

@@ -22,7 +22,7 @@ class FrameRequest:
         out: The run's folder.
         seed: Fixes everything random.
         assignments: Dotted recipe setting to value.
-        threads: Torch threads; 0 for one per core.
+        threads: Torch threads; 0 for what ``OMP_NUM_THREADS`` says, else one per core.
         resume: Go on with an unfinished run.
         fresh: Start again in a folder that holds a run.
         should_stop: Asked after every step.

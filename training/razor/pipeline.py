@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from training.ctr.encoding import encode_split, fit_encoders
 from training.ctr.pipeline import RankerResult, train_on_frame
 from training.ctr.request import FrameRequest
+from training.determinism import torch_threads
 from training.razor.importance import FieldImportance, importance
 from training.razor.prune import prune
 from training.razor.recipe import RazorRecipe
@@ -31,6 +32,7 @@ from training.razor.search import search
 from training.recipe import recipe_table, validated_recipe
 from training.run_folder import RunFile, open_run, read_run, refuse_other
 from vizsla.cli_output import progress, say
+from vizsla.config import default_threads
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import Frame, read_frame
 from vizsla.errors import CorruptArtifactError
@@ -156,7 +158,8 @@ def _searched(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> Searc
             if request.should_stop():
                 raise _StoppedError
 
-        found = search(schema, rows, options, request.seed, progress=stepped).result
+        with torch_threads(request.threads or default_threads()):
+            found = search(schema, rows, options, request.seed, progress=stepped).result
     found.save(path)
     shutil.rmtree(encoded, ignore_errors=True)
     return found

@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from training.bench.form import Row, Target
@@ -28,6 +27,7 @@ from training.ctr.loop import train_ranker
 from training.ctr.metrics import auc, log_loss
 from training.ctr.predicting import predict
 from training.ctr.settings import RankerSettings
+from training.determinism import torch_threads
 from vizsla.clock import ProcessClock
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import Frame
@@ -161,14 +161,10 @@ def _ours(
         learning_rate=job.learning_rate,
         patience=job.patience,
     )
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         found = train_ranker(
             schema, rows["train"], rows["valid"], settings, job.seed, clock=ProcessClock()
         )
-    finally:
-        torch.set_num_threads(threads)
     predicted = {split: predict(found.ranker, rows[split]) for split in ("valid", "test")}
     figures = [one["auc"] for one in found.history]
     told = {

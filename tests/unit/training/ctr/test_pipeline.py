@@ -212,3 +212,17 @@ def same(one: EncodedRows, other: EncodedRows) -> bool:
 def test_every_recipe_is_of_a_known_kind():
     """So that the command finds who trains it."""
     assert {recipe_kind(name) for name in RECIPES} == {"matcher", *KINDS}
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(0, 3), (2, 2)])
+def test_training_takes_the_threads_it_was_told(frame, tmp_path, monkeypatch, asked, taken):
+    """Without a number of its own it takes the operator's."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    seen = []
+
+    def should_stop():
+        seen.append(torch.get_num_threads())
+        return True
+
+    assert train_on_frame(request(frame, tmp_path, threads=asked, should_stop=should_stop)) is None
+    assert set(seen) == {taken}

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from training.ctr.request import FrameRequest
@@ -153,3 +154,17 @@ def test_the_command_shows_fields_and_models(frame, tmp_path):
     assert result.exit_code == 0, result.output
     assert "noise" in result.output
     assert "pruned" in result.output
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(0, 3), (2, 2)])
+def test_the_search_takes_the_threads_it_was_told(frame, tmp_path, monkeypatch, asked, taken):
+    """Without a number of its own it takes the operator's."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    seen = []
+
+    def should_stop():
+        seen.append(torch.get_num_threads())
+        return True
+
+    assert train_razor(request(frame, tmp_path, threads=asked, should_stop=should_stop)) is None
+    assert set(seen) == {taken}
