@@ -24,12 +24,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.ctr.calibration.choose import choose
-from training.ctr.calibration.exported import raw_logits
 from training.ctr.encoding import encode_split, fit_encoders
 from training.ctr.exporting import Trained, export
 from training.ctr.judging import judge
 from training.ctr.loop import train_ranker
-from training.ctr.predicting import predict
+from training.ctr.predicting import predict, raw_logits
 from training.ctr.recipe import RankerRecipe
 from training.ctr.report import describe, shuffle_fields, write_importance
 from training.ctr.request import FrameRequest

@@ -1,4 +1,4 @@
-"""Probabilities of rows, by a ranker as it is."""
+"""Logits and probabilities of rows, by a ranker as it is."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from numpy.typing import NDArray
 from vizsla.fields import EncodedRows
 from vizsla.models.ranker import Ranker, to_inputs
 
-__all__ = ["predict"]
+__all__ = ["predict", "raw_logits"]
 
 
 @torch.no_grad()
-def predict(ranker: Ranker, rows: EncodedRows, batch_size: int = 8192) -> NDArray[np.float32]:
-    """Return ``(B,)`` float32 probabilities of a positive label; ends in evaluation mode."""
+def raw_logits(ranker: Ranker, rows: EncodedRows, batch_size: int = 8192) -> NDArray[np.float32]:
+    """Return ``(B,)`` float32 logits before any calibration; ends in evaluation mode."""
     ranker.eval()
     found = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), batch_size):
         part = rows.take(np.arange(start, min(start + batch_size, len(rows))))
-        logits = ranker(to_inputs(ranker.schema, part))
-        found[start : start + batch_size] = logits.sigmoid().numpy()
+        found[start : start + batch_size] = ranker(to_inputs(ranker.schema, part)).numpy()
+    return found
+
+
+def predict(ranker: Ranker, rows: EncodedRows, batch_size: int = 8192) -> NDArray[np.float32]:
+    """Return ``(B,)`` float32 probabilities of a positive label; ends in evaluation mode."""
+    found: NDArray[np.float32] = (
+        torch.from_numpy(raw_logits(ranker, rows, batch_size)).sigmoid().numpy()
+    )
     return found

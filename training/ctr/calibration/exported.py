@@ -12,18 +12,17 @@ import torch
 from numpy.typing import NDArray
 
 from training.ctr.calibration.report import CalibrationReport, Groups, HeldOut, judge
+from training.ctr.predicting import raw_logits
 from vizsla.bundles.ranker import RANKER_FILE, ExportedRanker
 from vizsla.cli_output import progress
 from vizsla.contracts.features import FrameSplit
 from vizsla.datasets.frames import Frame
 from vizsla.errors import CorruptArtifactError, UsageError
-from vizsla.fields import EncodedRows
-from vizsla.models.ranker import Ranker, build_ranker, to_inputs
+from vizsla.models.ranker import Ranker, build_ranker
 from vizsla.models.ranker.calibration import Calibration
 
-__all__ = ["evaluate_ranker", "item_column", "open_model", "ranker_folder", "raw_logits"]
+__all__ = ["evaluate_ranker", "item_column", "open_model", "ranker_folder"]
 
-_BATCH_ROWS = 8_192
 _MOST_NUMBERS = 20
 _N_PARTS = 5
 _ITEM_COLUMNS = ("item_id", "item")
@@ -91,16 +90,6 @@ def open_model(exported: ExportedRanker) -> Ranker:
         reason = " ".join(str(error).split())
         raise CorruptArtifactError(f"{exported.path}: {reason}") from error
     return ranker.eval()
-
-
-@torch.inference_mode()
-def raw_logits(ranker: Ranker, rows: EncodedRows) -> NDArray[np.float32]:
-    """Return ``(B,)`` logits, a batch at a time."""
-    parts = [
-        ranker(to_inputs(ranker.schema, rows.take(places))).numpy()
-        for places in np.split(np.arange(len(rows)), range(_BATCH_ROWS, len(rows), _BATCH_ROWS))
-    ]
-    return np.concatenate(parts).astype(np.float32)
 
 
 def item_column(frame: Frame) -> str | None:

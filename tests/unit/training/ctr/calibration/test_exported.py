@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from training.ctr.calibration import choose
-from training.ctr.calibration.exported import evaluate_ranker, open_model, raw_logits
+from training.ctr.calibration.exported import evaluate_ranker, open_model
+from training.ctr.predicting import raw_logits
 from vizsla.bundles.ranker import RankerParts, write_ranker
 from vizsla.cli import main
 from vizsla.contracts.bundle import ModelRef
