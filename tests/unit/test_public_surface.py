@@ -34,7 +34,7 @@ SURFACE = {
     "vizsla.contracts.rank_api": (
         "MAX_RANKED RankItem RankRequest RankResponse RankedItem RankerInfo"
     ),
-    "vizsla.contracts.ranking": "RankerField RankingSchema SearchRecord",
+    "vizsla.contracts.ranking": "RankerField RankingSchema SearchRecord region_sizes",
     "vizsla.contracts.index": (
         "ComponentScorer GradientScorer IndexManifest MissingShard Mode ProxyScorer Query Retriever Scorer SearchOptions SearchResult "
         "SearchWork StopReason UpdatableScorer"

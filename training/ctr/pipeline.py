@@ -18,7 +18,6 @@ import json
 import shutil
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -37,7 +36,7 @@ from training.recipe import recipe_table, validated_recipe
 from training.run_folder import RunFile, open_run, read_run, refuse_other
 from vizsla.cli_output import progress, say
 from vizsla.config import default_threads
-from vizsla.contracts.ranking import RankingSchema
+from vizsla.contracts.ranking import RankingSchema, region_sizes
 from vizsla.datasets.frames import Frame, read_frame
 from vizsla.errors import ConfigError, IncompatibleArtifactError
 from vizsla.fields import EncodedRows
@@ -211,9 +210,9 @@ def _report_fields(request: FrameRequest, ranker: Ranker, valid: EncodedRows) ->
         found = shuffle_fields(
             partial(predict, ranker), valid, names, seed=request.seed, progress=bar
         )
-    ends = schema.search.settings.get("widths", ())
-    regions = (0, *(after - before for before, after in pairwise(ends)))
-    write_importance(request.out, describe(schema, found, regions=regions if ends else ()))
+    widths = schema.search.settings.get("widths", ())
+    regions = region_sizes(widths) if widths else ()
+    write_importance(request.out, describe(schema, found, regions=regions))
 
 
 def _schema(recipe: RankerRecipe, frame: Frame, encoders: FieldEncoders) -> RankingSchema:

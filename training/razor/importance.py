@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict
 
 from training.razor.settings import WIDTHS
-from vizsla.contracts.ranking import RankerField, RankingSchema
+from vizsla.contracts.ranking import RankerField, RankingSchema, region_sizes
 
 __all__ = ["FieldImportance", "importance"]
 
@@ -43,8 +42,8 @@ def importance(schema: RankingSchema) -> list[FieldImportance]:
 
 
 def _row(field: RankerField, widths: Sequence[int]) -> FieldImportance:
-    sizes = [0, *(after - before for before, after in pairwise(widths))]
-    expected = sum(p * size for p, size in zip(field.probabilities, sizes, strict=True))
+    regions = zip(field.probabilities, region_sizes(widths), strict=True)
+    expected = sum(probability * size for probability, size in regions)
     return FieldImportance(
         name=field.spec.name,
         importance=1 - field.probabilities[0],

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from training.razor.result import SearchResult
 from training.razor.settings import PruneSettings
-from vizsla.contracts.ranking import RankingSchema, SearchRecord
+from vizsla.contracts.ranking import RankingSchema, SearchRecord, region_sizes
 from vizsla.errors import UsageError
 
 __all__ = [
@@ -48,8 +48,7 @@ def widths_at(result: SearchResult, threshold: float) -> dict[str, int]:
     be read by a field that needs less of it.  One that asks for nothing is dropped, unless
     another reads its table.
     """
-    ends = result.settings.widths
-    sizes = [0, *(after - before for before, after in pairwise(ends))]
+    sizes = region_sizes(result.settings.widths)
     asked = {
         name: sum(sizes[region] for region in kept_regions(found, threshold))
         for name, found in result.probabilities.items()

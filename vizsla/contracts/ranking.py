@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vizsla.contracts.fields import FieldSpec, check_fields
 
-__all__ = ["RankerField", "RankingSchema", "SearchRecord"]
+__all__ = ["RankerField", "RankingSchema", "SearchRecord", "region_sizes"]
 
 
 class _Frozen(BaseModel):
@@ -117,3 +119,16 @@ class RankingSchema(_Frozen):
         """Hash over everything but the metrics of the search."""
         fields = self.model_dump(mode="json", exclude={"search": {"metrics"}})
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+def region_sizes(widths: Sequence[int]) -> tuple[int, ...]:
+    """Return the columns of each region of a search; the first region has none.
+
+    Args:
+        widths: Sizes that were searched, rising from 0; a region lies between two neighbours.
+
+    Example:
+        >>> region_sizes((0, 1, 2, 4, 8))
+        (0, 1, 1, 2, 4)
+    """
+    return (0, *(after - before for before, after in pairwise(widths)))
