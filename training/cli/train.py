@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from training.cli.train_frame import FrameKind
 from training.ctr.request import FrameRequest
 from training.determinism import StopFlag, stop_on_interrupt
 from training.distributed.cluster import LOCAL
@@ -27,11 +28,11 @@ MATCHER = "matcher"
 KINDS = Registry(
     "kind of recipe",
     {
-        "ranker": "training.cli.train_ranker:run",
-        "razor": "training.cli.train_razor:run",
+        "ranker": "training.cli.train_ranker:RANKER",
+        "razor": "training.cli.train_razor:RAZOR",
     },
 )
-"""Kinds of recipe beside ``matcher``: what trains on a frame; takes the request and ``as_json``."""
+"""Kinds of recipe beside ``matcher``: what trains on a frame, each a ``FrameKind``."""
 
 INTERRUPTED = 130
 SHOWN = ("recall_at_10", "recall_at_20", "recall_at_50", "ndcg_at_20")
@@ -131,9 +132,9 @@ def _refuse(kind: str, options: Mapping[str, object]) -> None:
 
 
 def _train_on_frame(kind: str, request: FrameRequest, flag: StopFlag, *, as_json: bool) -> None:
-    run = KINDS.load(kind)
+    of_frames: FrameKind = KINDS.load(kind)
     with stop_on_interrupt(flag):
-        finished = run(request, as_json=as_json)
+        finished = of_frames.run(request, as_json=as_json)
     if not finished:
         _say_how_to_resume(request.out)
         raise typer.Exit(INTERRUPTED)

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
+from training.cli.train_frame import FrameKind
 from training.ctr.request import FrameRequest
 from training.razor.pipeline import RazorResult, RazorRun, train_razor
-from vizsla.cli_output import format_duration, print_json, print_table, say
+from vizsla.cli_output import format_duration, print_table
 
-__all__ = ["run"]
+__all__ = ["RAZOR"]
 
 SHOWN = ("auc", "log_loss")
 
 
-def run(request: FrameRequest, *, as_json: bool) -> bool:
-    """Search, prune, train and show the result; False when it was stopped."""
-    done = train_razor(request)
-    if done is None:
-        return False
-    if as_json:
-        shown = {"recipe": done.recipe.name, "model": done.recipe.model, "reused": done.reused}
-        print_json(shown | done.result.model_dump() | {"out": str(request.out)})
-    else:
-        _show(done, request)
-    return True
-
-
 def _show(done: RazorRun, request: FrameRequest) -> None:
     result = done.result
-    if done.reused:
-        say(f"{request.out} holds this very run, finished (use --fresh to train again)")
     fields = [
         [one.name, f"{one.importance:.3f}", f"{one.expected_width:.1f}", one.dim, one.n_parameters]
         for one in result.fields
@@ -45,3 +31,6 @@ def _models(result: RazorResult) -> list[list[object]]:
             figures = one.figures.get("valid", {})
             rows.append([name, *(figures.get(key) for key in SHOWN), one.table_parameters])
     return rows
+
+
+RAZOR = FrameKind(train_razor, _show)
