@@ -33,7 +33,8 @@ class RazorSettings(_Settings):
         held_out: Share of the rows that only importances learn from; 0 learns both from all.
         gate_first_order: Whether a field's first-order term fades as the field does.
         batch_norm: Of vectors before the mask: over each ``field``, ``shared`` by all, or ``off``.
-        hidden: Layers of the perceptron.
+        backbone: Model that reads the faded vectors.
+        hidden: Layers of its perceptron.
         layer_norm: Whether they are normalised.
     """
 
@@ -48,6 +49,7 @@ class RazorSettings(_Settings):
     held_out: float = Field(default=0.0, ge=0, lt=1)
     gate_first_order: bool = True
     batch_norm: Literal["field", "shared", "off"] = "field"
+    backbone: Literal["dnn", "fm", "deepfm", "dcnv2"] = "dnn"
     hidden: tuple[int, ...] = (128, 64)
     layer_norm: bool = False
 
