@@ -177,6 +177,7 @@ def _train(run: SupernetRun) -> None:
         others = _others(run, held, own, generator)
         for places in batch_rows(len(own), run.settings.batch_size, generator):
             run.embeddings.temperature = _temperature(run.settings, done / batches)
+            run.embeddings.learns_importances = done >= run.settings.warmup * batches
             run.losses.append(step(_loss(run, own[places], joint=joint), weights))
             for other in islice(others, 1):
                 step(_loss(run, held[other], joint=True), choices)

@@ -58,6 +58,7 @@ class RazorEmbeddings(nn.Module):
     Attributes:
         importances: ``(F, K)``, what the probabilities are the softmax of.
         temperature: Of that softmax.
+        learns_importances: Whether gradients reach ``importances``.
         names: ``(F,)`` fields in the order of the rows of ``importances``.
     """
 
@@ -76,6 +77,7 @@ class RazorEmbeddings(nn.Module):
         fields = [*single, *lists]
         self.names = tuple(field.spec.name for field in fields)
         self.temperature = 1.0
+        self.learns_importances = True
         self._gated, self._batch_norm = gate_first_order, batch_norm
         self._owners = [field for field in schema.fields if not field.spec.shares]
         self.firsts, n_rows = first_rows(schema)
@@ -106,7 +108,8 @@ class RazorEmbeddings(nn.Module):
 
     def probabilities(self) -> Tensor:
         """Return ``(F, K)``: how likely each choice is, by field."""
-        return torch.softmax(self.importances / self.temperature, dim=1)
+        found = torch.softmax(self.importances / self.temperature, dim=1)
+        return found if self.learns_importances else found.detach()
 
     def forward(self, inputs: FieldInputs) -> Embedded:
         """Look up B rows; the vectors of lists are averaged."""
@@ -127,7 +130,7 @@ class RazorEmbeddings(nn.Module):
         single = inputs.single + self._single_firsts
         lists = [v + first for v, first in zip(inputs.values, self._list_firsts, strict=True)]
         rows: Tensor = self.table(torch.cat([single.flatten(), *lists]))
-        found, *values = rows.split([single.numel(), *map(len, lists)])
+        found, *values = torch.split(rows, [single.numel(), *map(len, lists)])
         parts = [found.view(*single.shape, -1)]
         for own, offsets in zip(values, inputs.offsets, strict=True):
             parts.append(_means(own, offsets)[:, None])
