@@ -43,11 +43,11 @@ class RazorSettings(_Settings):
     widths: tuple[int, ...] = WIDTHS
     temperature: float = Field(default=0.05, gt=0)
     temperature_start: float | None = Field(default=None, gt=0)
-    warmup: float = Field(default=0.0, ge=0, lt=1)
+    warmup: float = Field(default=0.3, ge=0, lt=1)
     penalty: float = Field(default=1e-4, ge=0)
     penalty_by: Literal["field", "vocabulary"] = "field"
     learning_rate: float = Field(default=0.01, gt=0)
-    batch_size: int = Field(default=256, ge=2)
+    batch_size: int = Field(default=512, ge=2)
     passes: int = Field(default=1, ge=1)
     held_out: float = Field(default=0.0, ge=0, lt=1)
     gate_first_order: bool = True

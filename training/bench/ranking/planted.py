@@ -44,7 +44,7 @@ FIRST_SEED = 1
 
 # products of two fields are what an FM part sees at once, and a perceptron after many rows
 _RANKER = RankerSettings(model="deepfm", epochs=2, model_settings={"hidden": [128, 64]})
-_RAZOR = RazorSettings(backbone="deepfm", batch_size=512, warmup=0.3)
+_RAZOR = RazorSettings(backbone="deepfm")
 _CUT = PruneSettings(threshold=0.7)
 _BUDGET_RATIO = 0.5
 
