@@ -24,14 +24,8 @@ from vizsla.errors import (
 )
 from vizsla.fields import EncodedRows, FieldEncoders
 from vizsla.models.ranker.calibration import Calibration, sigmoid
-from vizsla.models.ranker.runtime import (
-    ItemSide,
-    ItemStore,
-    RankerRuntime,
-    UserSide,
-    item_fields,
-    user_fields,
-)
+from vizsla.models.ranker.runtime import ItemStore, RankerRuntime
+from vizsla.models.ranker.sides import ItemSide, UserSide, item_fields, user_fields
 from vizsla.models.ranker.value import ecpm
 from vizsla.vocabulary import UNKNOWN
 

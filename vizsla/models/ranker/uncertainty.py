@@ -61,16 +61,26 @@ class Uncertainty:
         hidden: Scores,
         codes: NDArray[np.int32],
         generator: np.random.Generator,
+        items: NDArray[np.int64] | None = None,
     ) -> Floats:
         """Return ``(B,)`` logits of one model drawn from the posterior (Thompson sampling).
 
         All rows belong to one request: they share the drawn last layer, and rows of the same
         item share its part.
+
+        Args:
+            logits: ``(B,)`` calibrated.
+            hidden: ``(B, D)`` what the last layer reads.
+            codes: ``(B,)`` of the item field.
+            generator: To draw with.
+            items: ``(B,)`` any numbers that tell items apart; None takes the codes, which are
+                the same for all new items.
         """
         weights = generator.standard_normal(self.factor.shape[1])
-        items, places = np.unique(codes, return_inverse=True)
-        own = generator.standard_normal(len(items)) * np.sqrt(self.item_variance[items])
-        return np.asarray(logits + self._last(hidden) @ weights + own[places], np.float64)
+        own = np.sqrt(self.item_variance[codes])
+        found, places = np.unique(codes if items is None else items, return_inverse=True)
+        drawn = generator.standard_normal(len(found))[places]
+        return np.asarray(logits + self._last(hidden) @ weights + own * drawn, np.float64)
 
     def _last(self, hidden: Scores) -> Floats:
         factor = self.factor.astype(np.float64)
