@@ -11,7 +11,7 @@ from training.ctr.uncertainty.fit import (
     fit_uncertainty,
 )
 from training.ctr.uncertainty.judge import Spread, judge_spread
-from training.ctr.uncertainty.seeing import last_layer, last_weights, see, see_batches
+from training.ctr.uncertainty.seeing import last_layer, last_weights, see, see_batches, stored
 
 __all__ = [
     "ItemPrior",
@@ -26,4 +26,5 @@ __all__ = [
     "last_weights",
     "see",
     "see_batches",
+    "stored",
 ]

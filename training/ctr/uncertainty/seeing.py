@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.ctr.uncertainty.fit import Seen
+from vizsla.bundles.ranker import ExportedRanker
 from vizsla.errors import UsageError
 from vizsla.fields import EncodedRows
 from vizsla.models.ranker import Ranker, to_inputs
+from vizsla.models.ranker.uncertainty import Uncertainty
 
-__all__ = ["last_layer", "last_weights", "see", "see_batches"]
+__all__ = ["last_layer", "last_weights", "see", "see_batches", "stored"]
 
 _BATCH_ROWS = 8_192
 
@@ -70,6 +72,21 @@ def see_batches(ranker: Ranker, rows: EncodedRows, item_field: str) -> Iterator[
         logits, hidden = _scored(ranker, part)
         labels = np.asarray(part.labels, np.float32)
         yield Seen(logits, labels, hidden, part.single[item_field])
+
+
+def stored(exported: ExportedRanker, ranker: Ranker) -> tuple[str, Uncertainty] | None:
+    """Return the item field and the uncertainty of an exported ranker; None where it has none.
+
+    Raises:
+        IncompatibleArtifactError: It belongs to another ranker.
+    """
+    parts = exported.uncertainty()
+    if parts is None:
+        return None
+    n_codes = next(one.n_codes for one in exported.schema.kept if one.spec.name == parts.item_field)
+    n_hidden = last_layer(ranker).in_features
+    found = Uncertainty.from_arrays(parts.arrays, n_hidden=n_hidden, n_codes=n_codes)
+    return parts.item_field, found
 
 
 @torch.inference_mode()

@@ -102,6 +102,8 @@ class RankerRuntime:
         self.schema = schema
         self._item_field = item_field
         backbone = _backbone(schema, name, config, weights)
+        last = backbone.last_layer()
+        self.n_hidden = 0 if last is None else last.in_features
         self.tables = PackedTables(schema, weights, vectors=backbone.reads_vectors)
         form = backbone.split()
         self.is_split = form is not None
