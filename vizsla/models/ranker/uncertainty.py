@@ -46,7 +46,8 @@ class Uncertainty:
             hidden: ``(B, D)`` what the last layer reads.
             codes: ``(B,)`` of the item field.
         """
-        last = np.square(self._last(hidden)).sum(axis=1)
+        factor = self.factor.astype(np.float64)
+        last = np.square(hidden @ factor[:-1] + factor[-1]).sum(axis=1)
         return np.asarray(np.sqrt(last + self.item_variance[codes]), np.float64)
 
     def upper(
@@ -76,15 +77,12 @@ class Uncertainty:
             items: ``(B,)`` any numbers that tell items apart; None takes the codes, which are
                 the same for all new items.
         """
-        weights = generator.standard_normal(self.factor.shape[1])
+        weights = self.factor.astype(np.float64) @ generator.standard_normal(self.factor.shape[1])
+        last = hidden @ weights[:-1] + weights[-1]
         own = np.sqrt(self.item_variance[codes])
         found, places = np.unique(codes if items is None else items, return_inverse=True)
         drawn = generator.standard_normal(len(found))[places]
-        return np.asarray(logits + self._last(hidden) @ weights + own * drawn, np.float64)
-
-    def _last(self, hidden: Scores) -> Floats:
-        factor = self.factor.astype(np.float64)
-        return np.asarray(hidden @ factor[:-1] + factor[-1], np.float64)
+        return np.asarray(logits + last + own * drawn, np.float64)
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """Return what is to be stored, by name."""
