@@ -14,6 +14,7 @@ from starlette.responses import Response
 from serving.adapters.item_routes import add_item_routes
 from serving.adapters.pages import docs_page, problem_page
 from serving.adapters.problems import PROBLEM_PAGES
+from serving.adapters.rank_route import NO_RANKER
 from serving.adapters.served import Served
 from vizsla.contracts.api import (
     MAX_ID_LENGTH,
@@ -31,7 +32,7 @@ from vizsla.contracts.api import (
     RetrieveRequest,
     RetrieveResponse,
 )
-from vizsla.contracts.rank_api import RankRequest, RankResponse
+from vizsla.contracts.rank_api import RankerResponse, RankRequest, RankResponse
 from vizsla.errors import NotFoundError
 from vizsla.telemetry.metrics import CONTENT_TYPE
 
@@ -45,6 +46,7 @@ def control_router(served: Served) -> APIRouter:
     """Return the routes that are served by FastAPI."""
     router = APIRouter()
     _operations(router, served)
+    _ranker(router, served)
     _items(router, served)
     add_item_routes(router, served)
     _documents(router)
@@ -145,6 +147,21 @@ def _operations(router: APIRouter, served: Served) -> None:
     @router.get("/metrics", tags=["operations"], summary="Prometheus metrics")
     async def metrics() -> PlainTextResponse:
         return PlainTextResponse(served.metrics.render(), media_type=CONTENT_TYPE)
+
+
+def _ranker(router: APIRouter, served: Served) -> None:
+    @router.get(
+        "/v1/ranker",
+        tags=["search"],
+        summary="What candidates are ranked with",
+        responses={404: PROBLEM},
+    )
+    async def ranker() -> RankerResponse:
+        """Describe the bundle's ranker: its fields with their widths and why, its figures."""
+        engine = served.current.engine
+        if engine.ranker is None:
+            raise NotFoundError(NO_RANKER)
+        return engine.ranker.described(engine.info)
 
 
 def _items(router: APIRouter, served: Served) -> None:

@@ -16,15 +16,28 @@ from serving.adapters.hot_route import HotRoute
 from serving.adapters.served import Served, server_timing
 from serving.core.deadline import TIMEOUT_HEADER
 from serving.core.protocols import Engine, Ranker, UserRow
-from serving.core.rank_response import late_response, rank_response
-from serving.core.ranking import Candidate, Profile
+from serving.core.rank_response import Worth, late_response, rank_response
+from serving.core.ranking import Candidate, Exploration, Profile, exploration
 from vizsla.contracts.api import Degradation
 from vizsla.contracts.rank_api import RankRequest, RankResponse
 from vizsla.errors import DeadlineError, InvalidRequestError, NotFoundError
 
-__all__ = ["rank_route"]
+__all__ = ["NO_RANKER", "rank_route"]
+
+NO_RANKER = "the bundle that is served has no ranker; give it one: vizsla bundle attach-ranker"
 
 _log = logging.getLogger("vizsla.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request, what answers it, and the monotonic second by which it should."""
+
+    body: RankRequest
+    engine: Engine
+    ranker: Ranker
+    explore: Exploration | None
+    deadline_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +49,8 @@ class RankRoute(HotRoute[RankRequest]):
         body = await self.parse(request)
         engine = self.served.current.engine
         if engine.ranker is None:
-            raise NotFoundError(
-                "the bundle that is served has no ranker; give it one: vizsla bundle attach-ranker"
-            )
+            raise NotFoundError(NO_RANKER)
+        explore = exploration(body.explore, engine.ranker.info, request.state.request_id)
         deadline_s = self.served.deadlines.deadline_s(
             body.tmax, request.headers.get(TIMEOUT_HEADER), received_s
         )
@@ -46,22 +58,20 @@ class RankRoute(HotRoute[RankRequest]):
             return self.shed(request)
         with self.in_flight(received_s):
             parsed_us = self.spent_us(received_s)
-            work = partial(self._work, body, engine, deadline_s, request.state.request_id)
+            asked = _Asked(body, engine, engine.ranker, explore, deadline_s)
+            work = partial(self._work, asked, request.state.request_id)
             answer, text, parts_us = await self.in_pool(work)
             self._measure(answer)
             total = {"parse": parsed_us, **parts_us, "total": self.spent_us(received_s)}
             timing = {"Server-Timing": server_timing(total)}
             return Response(text, 200, timing, "application/json")
 
-    def _work(
-        self, body: RankRequest, engine: Engine, deadline_s: float, request_id: str
-    ) -> tuple[RankResponse, str, dict[str, int]]:
-        assert engine.ranker is not None
+    def _work(self, asked: _Asked, request_id: str) -> tuple[RankResponse, str, dict[str, int]]:
         started_s = self.served.clock.monotonic_s()
-        row, degraded = self._row(body)
+        row, degraded = self._row(asked.body)
         parts_us = {"features": self.spent_us(started_s)}
         started_s = self.served.clock.monotonic_s()
-        respond = self._ranked(body, engine, engine.ranker, row, deadline_s)
+        respond = self._ranked(asked, row)
         parts_us["rank"] = self.spent_us(started_s)
         started_s = self.served.clock.monotonic_s()
         answer = respond(request_id)
@@ -86,17 +96,18 @@ class RankRoute(HotRoute[RankRequest]):
             row if body.history is None else replace(row, history=tuple(body.history))
         ), degraded
 
-    def _ranked(
-        self, body: RankRequest, engine: Engine, ranker: Ranker, row: UserRow, deadline_s: float
-    ) -> Callable[[str], RankResponse]:
+    def _ranked(self, asked: _Asked, row: UserRow) -> Callable[[str], RankResponse]:
+        body, engine, ranker = asked.body, asked.engine, asked.ranker
         profile = Profile(body.user_id, row.history, row.features, body.user_features, body.context)
         candidates = [Candidate(one.item_id, one.fields) for one in body.items]
         try:
-            remaining_s = deadline_s - self.served.clock.monotonic_s()
-            ranked = ranker.rank(profile, candidates, remaining_s)
+            remaining_s = asked.deadline_s - self.served.clock.monotonic_s()
+            ranked = ranker.rank(profile, candidates, remaining_s, asked.explore)
             bids = np.array([one.bid or 0.0 for one in body.items])
-            values = ranker.values(ranked.pctr, bids)
-            return partial(rank_response, body, engine, ranked, values)
+            worth = Worth(
+                ranker.values(ranked.pctr, bids), ranker.values(ranked.ordering_pctr, bids)
+            )
+            return partial(rank_response, body, engine, ranked, worth)
         except InvalidRequestError:
             raise
         except DeadlineError:

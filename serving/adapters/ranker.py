@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.core.ranking import Candidate, Profile, Ranked
+from serving.adapters.exploring import explore as explore_candidates, stored_uncertainty
+from serving.adapters.ranker_fields import unmeasured
+from serving.core.ranking import Candidate, Exploration, Profile, Ranked
 from vizsla.blas import one_blas_thread
 from vizsla.bundles import Bundle
 from vizsla.bundles.attach import item_tables, number_in
 from vizsla.bundles.ranker import ExportedRanker
 from vizsla.clock import Clock, SystemClock
+from vizsla.contracts.api import BundleInfo
 from vizsla.contracts.fields import FieldSpec
-from vizsla.contracts.rank_api import RankerInfo
+from vizsla.contracts.rank_api import RankerInfo, RankerResponse
 from vizsla.errors import (
     DeadlineError,
     FieldProblem,
@@ -24,14 +28,8 @@ from vizsla.errors import (
 )
 from vizsla.fields import EncodedRows, FieldEncoders
 from vizsla.models.ranker.calibration import Calibration, sigmoid
-from vizsla.models.ranker.runtime import (
-    ItemSide,
-    ItemStore,
-    RankerRuntime,
-    UserSide,
-    item_fields,
-    user_fields,
-)
+from vizsla.models.ranker.runtime import ItemStore, RankerRuntime
+from vizsla.models.ranker.sides import ItemSide, UserSide, item_fields, user_fields
 from vizsla.models.ranker.value import ecpm
 from vizsla.vocabulary import UNKNOWN
 
@@ -60,9 +58,13 @@ class ServedRanker:
         assert entry is not None
         self._bundle, self._columns, self._clock = bundle, entry.columns, clock
         schema = ranker.schema
+        item_field = manifest.uncertainty.item_field if manifest.uncertainty else None
+        self._manifest = manifest
+        self._importance = ranker.importance() or unmeasured(schema)
         self._runtime = RankerRuntime(
-            schema, manifest.model.name, manifest.model.config, ranker.weights()
+            schema, manifest.model.name, manifest.model.config, ranker.weights(), item_field
         )
+        self._uncertainty = stored_uncertainty(ranker, self._runtime.n_hidden)
         self._user_specs = {one.spec.name: one.spec for one in user_fields(schema)}
         self._item_specs = {one.spec.name: one.spec for one in item_fields(schema)}
         self._dropped = {one.spec.name for one in schema.fields if not one.kept}
@@ -79,6 +81,7 @@ class ServedRanker:
             model=entry.model,
             frame=entry.frame,
             calibrated=manifest.calibration is not None,
+            explores=self._uncertainty is not None,
         )
 
     @property
@@ -91,19 +94,46 @@ class ServedRanker:
         """Bytes of embedding tables and of the items' side."""
         return self._runtime.tables.n_bytes + self._store.n_bytes
 
+    def described(self, bundle: BundleInfo) -> RankerResponse:
+        """Return all that is known of it."""
+        manifest = self._manifest
+        return RankerResponse(
+            bundle=bundle,
+            ranker=self._info,
+            schema_id=manifest.ranking_schema.schema_id,
+            model_settings=manifest.model.config,
+            dtype=self._store.dtype,
+            n_bytes=self.n_bytes,
+            calibration=manifest.calibration,
+            figures=manifest.metrics,
+            importance=self._importance,
+        )
+
     def check(self, context: Mapping[str, Any]) -> None:
         """Refuse values of a wrong type."""
         self._user(Profile(context=context))
 
-    def rank(self, profile: Profile, candidates: Sequence[Candidate], remaining_s: float) -> Ranked:
+    def rank(
+        self,
+        profile: Profile,
+        candidates: Sequence[Candidate],
+        remaining_s: float,
+        explore: Exploration | None = None,
+    ) -> Ranked:
         """Score the candidates, the user's side once."""
         deadline_s = self._clock.monotonic_s() + remaining_s
         user, items = self._user(profile), self._items(candidates)
         if self._clock.monotonic_s() >= deadline_s:
             raise DeadlineError("no time is left to score the candidates")
-        scores = self._calibration.logits(self._runtime.logits(user, items))
+        scored = self._runtime.score(user, items)
+        scores = self._calibration.logits(scored.logits)
         unknown, dropped = self._unread(profile, candidates)
-        return Ranked(scores, sigmoid(scores), unknown, dropped)
+        ranked = Ranked(scores, sigmoid(scores), unknown, dropped)
+        if explore is None or self._uncertainty is None:
+            return ranked
+        ids = [one.item_id for one in candidates]
+        found = explore_candidates(self._uncertainty, scores, scored, items, ids, explore)
+        return replace(ranked, explored=found)
 
     def values(self, pctr: NDArray[np.float64], bids: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the eCPM of each candidate."""
@@ -164,9 +194,7 @@ class ServedRanker:
         found = self._runtime.items(
             _encoded(self._item_encoders, records, lambda row, _: f"/items/{special[row]}/fields")
         )
-        columns, rest = side.columns.copy(), side.rest.copy()
-        columns[special], rest[special] = found.columns, found.rest
-        return ItemSide(columns, rest)
+        return side.replaced(special, found)
 
     def _record(self, candidate: Candidate, num: int) -> dict[str, Any]:
         """Return an item's fields: as sent, else as changed, else the bundle's."""

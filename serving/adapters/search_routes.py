@@ -19,8 +19,10 @@ from serving.core.deadline import TIMEOUT_HEADER
 from serving.core.filters import check_filters
 from serving.core.job import Ask, Job
 from serving.core.pipeline import Pipeline
+from serving.core.ranking import exploration
 from serving.core.respond import recommend_response, retrieve_response
 from vizsla.contracts.api import RecommendRequest, RetrieveQuery, RetrieveRequest
+from vizsla.contracts.explore_api import Explore
 
 __all__ = ["asks_of", "search_routes"]
 
@@ -47,11 +49,17 @@ class SearchRoute(HotRoute[Body]):
         current = self.served.current
         check_filters(body, current.engine.attributes.kinds)
         ranker = current.engine.ranker if self.ranks else None
+        explore = exploration(
+            _explore_of(body),
+            None if ranker is None else ranker.info,
+            request.state.request_id,
+        )
         if ranker is not None:
             ranker.check(asks_of(body)[0].context)
         job = self._job(body, current, request.headers.get(TIMEOUT_HEADER), received_s)
         if ranker is not None:
-            job = replace(job, n_candidates=self.served.settings.rank_candidates)
+            n_candidates = self.served.settings.rank_candidates
+            job = replace(job, n_candidates=n_candidates, explore=explore)
         if not self.served.admission.enter():
             return self.shed(request)
         with self.in_flight(received_s):
@@ -96,6 +104,10 @@ def search_routes(served: Served) -> list[Route]:
         Route("/v1/retrieve", retrieve, methods=None),
         Route("/v1/recommend", recommend, methods=None),
     ]
+
+
+def _explore_of(body: RetrieveRequest | RecommendRequest) -> Explore | None:
+    return body.explore if isinstance(body, RecommendRequest) else None
 
 
 def asks_of(body: RetrieveRequest | RecommendRequest) -> tuple[Ask, ...]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.core.ranking import Profile
+from serving.core.ranking import Exploration, Profile
 from vizsla.contracts.api import ColdStart, Degradation, Notice
 from vizsla.contracts.filters import Filter
 from vizsla.contracts.index import Mode, Query, SearchWork
@@ -71,12 +71,14 @@ class Found:
         scores: ``(K,)`` float32.
         work: What the search cost, None where there was none.
         pctr: ``(K,)`` probabilities of a click, once ranked.
+        logit_std: ``(K,)`` deviations of their log-odds, where the request explores.
     """
 
     item_nums: NDArray[np.int64]
     scores: NDArray[np.float32]
     work: SearchWork | None = None
     pctr: NDArray[np.float64] | None = None
+    logit_std: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Job:
         visitors: B resolved queries, from the features stage on.
         found: B lists, from the retrieve stage on.
         ranked_by: What decided the final order.
+        explore: How the ranker explores, None where it does not.
         n_candidates: Items to retrieve for the ranker to choose from, where more than ``k``.
         degraded: Fallbacks that were used, in order.
         parts_us: Microseconds spent, by stage.
@@ -105,6 +108,7 @@ class Job:
     visitors: tuple[Visitor, ...] = ()
     found: tuple[Found, ...] = ()
     ranked_by: Literal["ranker", "retrieval"] = "retrieval"
+    explore: Exploration | None = None
     n_candidates: int = 0
     degraded: tuple[Degradation, ...] = ()
     parts_us: Mapping[str, int] = field(default_factory=dict)

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.core.ranking import Candidate, Profile, Ranked
+from serving.core.ranking import Candidate, Exploration, Profile, Ranked
 from vizsla.contracts.api import BundleInfo, Notice
 from vizsla.contracts.bundle import Manifest
 from vizsla.contracts.filters import AttributeKind, Filter
 from vizsla.contracts.index import Retriever, Scorer, SearchOptions
 from vizsla.contracts.placing import ItemPlacer
-from vizsla.contracts.rank_api import RankerInfo
+from vizsla.contracts.rank_api import RankerInfo, RankerResponse
 from vizsla.vocabulary import Vocabulary
 
 __all__ = ["Attributes", "Catalogue", "Engine", "Ranker", "UserHistories", "UserRow"]
@@ -86,6 +86,10 @@ class Ranker(Protocol):
         """What answers say they were ranked with."""
         ...
 
+    def described(self, bundle: BundleInfo) -> RankerResponse:
+        """Return all that is known of it, as part of a bundle."""
+        ...
+
     def check(self, context: Mapping[str, Any]) -> None:
         """Refuse fields of a request whose values have a wrong type.
 
@@ -94,8 +98,14 @@ class Ranker(Protocol):
         """
         ...
 
-    def rank(self, profile: Profile, candidates: Sequence[Candidate], remaining_s: float) -> Ranked:
-        """Score K candidates, each for itself.
+    def rank(
+        self,
+        profile: Profile,
+        candidates: Sequence[Candidate],
+        remaining_s: float,
+        explore: Exploration | None = None,
+    ) -> Ranked:
+        """Score K candidates, each for itself; explore only where ``info.explores``.
 
         Raises:
             InvalidRequestError: A value that was sent has a wrong type.

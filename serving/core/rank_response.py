@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,14 +13,30 @@ from serving.core.ranking import Ranked, best_first, unread_notices
 from vizsla.contracts.api import Degradation
 from vizsla.contracts.rank_api import RankedItem, RankerInfo, RankRequest, RankResponse
 
-__all__ = ["late_response", "rank_response"]
+__all__ = ["Worth", "late_response", "rank_response"]
+
+
+RankedBy = Literal["ecpm", "pctr", "explored_ecpm", "explored_pctr"]
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What candidates are worth at their bids, of those that have one.
+
+    Attributes:
+        ecpm: ``(K,)`` by the probability of a click: what prices are made from.
+        ordering: ``(K,)`` by what stands in for it in the order.
+    """
+
+    ecpm: NDArray[np.float64]
+    ordering: NDArray[np.float64]
 
 
 def rank_response(
     body: RankRequest,
     engine: Engine,
     ranked: Ranked,
-    values: NDArray[np.float64],
+    worth: Worth,
     request_id: str,
 ) -> RankResponse:
     """Write the answer, best first.
@@ -26,22 +45,24 @@ def rank_response(
         body: The request.
         engine: What answered.
         ranked: Of its items, in their order.
-        values: ``(K,)`` eCPM, of items with a bid.
+        worth: Of its items, in their order.
         request_id: To name in the answer.
     """
-    worth = [
-        None if one.bid is None else float(value)
-        for one, value in zip(body.items, values.tolist(), strict=True)
-    ]
-    order = best_first(ranked.scores, worth).tolist()
-    pctr = ranked.pctr.tolist()
+    order = best_first(ranked.ordering, _with_bid(body, worth.ordering)).tolist()
+    ecpm, pctr = _with_bid(body, worth.ecpm), ranked.pctr.tolist()
+    nothing: list[float | None] = [None] * len(order)
+    explored = ranked.explored
+    std = nothing if explored is None else explored.std.tolist()
+    chances = nothing if explored is None else explored.pctr.tolist()
     known = engine.catalogue.vocabulary
     items = [
         RankedItem(
             item_id=body.items[place].item_id,
             rank=rank,
             pctr=pctr[place],
-            ecpm=worth[place],
+            ecpm=ecpm[place],
+            logit_std=std[place],
+            explored_pctr=chances[place],
             known=body.items[place].item_id in known,
         )
         for rank, place in enumerate(order, start=1)
@@ -51,7 +72,7 @@ def rank_response(
         bundle=engine.info,
         ranker=_info(engine),
         items=items,
-        ranked_by="pctr" if all(value is None for value in worth) else "ecpm",
+        ranked_by=_ranked_by(body, explored=ranked.explored is not None),
         warnings=[*engine.notices, *unread_notices(ranked)],
     )
 
@@ -72,6 +93,17 @@ def late_response(body: RankRequest, engine: Engine, reason: str, request_id: st
         degraded=[Degradation(stage="rank", fallback="request_order", reason=reason)],
         warnings=list(engine.notices),
     )
+
+
+def _with_bid(body: RankRequest, values: NDArray[np.float64]) -> list[float | None]:
+    pairs = zip(body.items, values.tolist(), strict=True)
+    return [None if one.bid is None else value for one, value in pairs]
+
+
+def _ranked_by(body: RankRequest, *, explored: bool) -> RankedBy:
+    if any(one.bid is not None for one in body.items):
+        return "explored_ecpm" if explored else "ecpm"
+    return "explored_pctr" if explored else "pctr"
 
 
 def _info(engine: Engine) -> RankerInfo:

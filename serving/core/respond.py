@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,14 +42,16 @@ def retrieve_response(job: Job, engine: Engine, request_id: str) -> RetrieveResp
 def recommend_response(job: Job, engine: Engine, request_id: str) -> RecommendResponse:
     """Write the answer of ``POST /v1/recommend``; the job has exactly one query."""
     result = _result(job.visitors[0], job.found[0], engine)
-    pctr = job.found[0].pctr
-    found = [None] * len(result.items) if pctr is None else shortest_floats(pctr.astype(np.float32))
+    found = job.found[0]
+    beside = zip(_shown(found, found.pctr), _shown(found, found.logit_std), strict=True)
     return RecommendResponse(
         request_id=request_id,
         bundle=engine.info,
         items=[
-            RecommendedItem(item_id=one.item_id, score=one.score, rank=one.rank, pctr=probability)
-            for one, probability in zip(result.items, found, strict=True)
+            RecommendedItem(
+                item_id=one.item_id, score=one.score, rank=one.rank, pctr=pctr, logit_std=std
+            )
+            for one, (pctr, std) in zip(result.items, beside, strict=True)
         ],
         work=result.work,
         ranked_by=job.ranked_by,
@@ -65,6 +69,12 @@ def shortest_floats(values: NDArray[np.float32]) -> list[float]:
         (0.10000000149011612, [0.1])
     """
     return [float(text) for text in values.astype("U32").tolist()]
+
+
+def _shown(found: Found, values: NDArray[np.float64] | None) -> Sequence[float | None]:
+    if values is None:
+        return [None] * len(found.item_nums)
+    return shortest_floats(values.astype(np.float32))
 
 
 def _result(visitor: Visitor, found: Found, engine: Engine) -> RetrieveResult:

@@ -30,9 +30,10 @@ SURFACE = {
         "FIRST_KNOWN MISSING UNKNOWN BucketEncoding Encoding FieldKind FieldOwner FieldSpec "
         "HashEncoding LogEncoding VocabularyEncoding check_fields"
     ),
+    "vizsla.contracts.explore_api": "MAX_N_STD Explore",
     "vizsla.contracts.importance": "Effect FieldImportance ImportanceReport",
     "vizsla.contracts.rank_api": (
-        "MAX_RANKED RankItem RankRequest RankResponse RankedItem RankerInfo"
+        "MAX_RANKED RankItem RankRequest RankResponse RankedItem RankerInfo RankerResponse"
     ),
     "vizsla.contracts.ranking": "RankerField RankingSchema SearchRecord region_sizes",
     "vizsla.contracts.index": (

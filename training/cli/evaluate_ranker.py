@@ -7,11 +7,14 @@ from pathlib import Path
 
 from training.ctr.calibration.exported import evaluate_ranker
 from training.ctr.calibration.report import (
+    SPREAD_NOTE,
     CalibrationReport,
     figure_columns,
     figure_rows,
     segment_columns,
     segment_rows,
+    spread_columns,
+    spread_rows,
     write_calibration,
 )
 from vizsla.bundles.ranker import read_ranker
@@ -73,3 +76,5 @@ def _print(report: CalibrationReport) -> None:
         segment_rows(report),
         note="off: too far from its rate for chance, at 5 % for all segments of one kind together",
     )
+    if report.spread:
+        print_table("deviations", spread_columns(), spread_rows(report), note=SPREAD_NOTE)

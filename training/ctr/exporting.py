@@ -12,9 +12,10 @@ import polars as pl
 
 from training.ctr.predicting import predict
 from training.ctr.recipe import RankerRecipe
-from vizsla.bundles.ranker import ExportedRanker, RankerParts, write_ranker
+from vizsla.bundles.ranker import ExportedRanker, RankerParts, UncertaintyParts, write_ranker
 from vizsla.contracts.bundle import ModelRef
 from vizsla.contracts.features import FrameSplit
+from vizsla.contracts.importance import ImportanceReport
 from vizsla.contracts.ranker import FrameRef, GoldenRow
 from vizsla.datasets.frames import Frame
 from vizsla.fields.encoders import FieldEncoders
@@ -26,7 +27,7 @@ __all__ = ["Trained", "export", "records"]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained ranker and where it comes from."""
+    """A trained ranker, where it comes from, and what is known of it."""
 
     ranker: Ranker
     recipe: RankerRecipe
@@ -34,6 +35,8 @@ class Trained:
     encoders: FieldEncoders
     figures: Mapping[str, Mapping[str, float]]
     calibration: Calibration
+    uncertainty: UncertaintyParts | None = None
+    importance: ImportanceReport | None = None
 
 
 def export(folder: Path, trained: Trained) -> ExportedRanker:
@@ -48,6 +51,8 @@ def export(folder: Path, trained: Trained) -> ExportedRanker:
         encoders=trained.encoders,
         golden=_golden(trained),
         calibration=trained.calibration.model_dump(mode="json"),
+        uncertainty=trained.uncertainty,
+        importance=trained.importance,
         dataset=FrameRef(
             name=manifest.name,
             content_hash=manifest.content_hash,

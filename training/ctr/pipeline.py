@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,11 +32,13 @@ from training.ctr.predicting import predict, raw_logits
 from training.ctr.recipe import RankerRecipe
 from training.ctr.report import describe, shuffle_fields, write_importance
 from training.ctr.request import FrameRequest
+from training.ctr.uncertainty.measured import measure_uncertainty
 from training.determinism import torch_threads
 from training.recipe import recipe_table, validated_recipe
 from training.run_folder import RunFile, open_run, read_run, refuse_other
 from vizsla.cli_output import progress, say
 from vizsla.config import default_threads
+from vizsla.contracts.importance import ImportanceReport
 from vizsla.contracts.ranking import RankingSchema, region_sizes
 from vizsla.datasets.frames import Frame, read_frame
 from vizsla.errors import ConfigError, IncompatibleArtifactError
@@ -64,6 +67,8 @@ class RankerResult(BaseModel):
         parameters: All weights, those tables included.
         rows_per_s: Training rows per second, mean over the epochs.
         train_s: Seconds from start (or resume) to the end of training.
+        uncertainty_s: Seconds that its uncertainty took; None where none was fitted.
+        no_uncertainty: Why the ranker cannot say how unsure it is; None where it can.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,6 +82,8 @@ class RankerResult(BaseModel):
     parameters: int
     rows_per_s: float
     train_s: float
+    uncertainty_s: float | None = None
+    no_uncertainty: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +180,10 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
         say(f"validation has no {recipe.metric}: the epoch is chosen by {trained.selected_by}")
     figures = judge(trained.ranker, rows)
     calibration = _calibrated(trained.ranker, rows["valid"], frame, request.seed)
-    exported = export(
-        request.out / RANKER,
-        Trained(trained.ranker, recipe, frame, encoders, figures, calibration),
-    )
+    done = Trained(trained.ranker, recipe, frame, encoders, figures, calibration)
+    explained = _explained(request, rows, done)
+    exported = export(request.out / RANKER, explained.trained)
     write_text(request.out / "schema.json", schema.model_dump_json(indent=1) + "\n")
-    _report_fields(request, trained.ranker, rows["valid"])
     speeds = [one["rows_per_s"] for one in trained.history]
     return RankerResult(
         ranker=RANKER,
@@ -190,7 +195,30 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
         parameters=sum(p.numel() for p in trained.ranker.parameters()),
         rows_per_s=sum(speeds) / len(speeds),
         train_s=train_s,
+        uncertainty_s=explained.uncertainty_s,
+        no_uncertainty=explained.no_uncertainty,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    """A ranker with its uncertainty and what its fields are worth; see ``RankerResult``."""
+
+    trained: Trained
+    uncertainty_s: float | None
+    no_uncertainty: str | None
+
+
+def _explained(request: FrameRequest, rows: Mapping[str, EncodedRows], done: Trained) -> _Explained:
+    importance = _described(request, done.ranker, rows["valid"])
+    write_importance(request.out, importance)
+    done = replace(done, importance=importance)
+    started_s = request.clock.monotonic_s()
+    found = measure_uncertainty(done.ranker, rows, done.calibration)
+    if isinstance(found, str):
+        return _Explained(done, None, found)
+    spent_s = request.clock.monotonic_s() - started_s
+    return _Explained(replace(done, uncertainty=found), spent_s, None)
 
 
 def _calibrated(ranker: Ranker, valid: EncodedRows, frame: Frame, seed: int) -> Calibration:
@@ -202,8 +230,8 @@ def _calibrated(ranker: Ranker, valid: EncodedRows, frame: Frame, seed: int) -> 
     return choice.calibration
 
 
-def _report_fields(request: FrameRequest, ranker: Ranker, valid: EncodedRows) -> None:
-    """Write what every field is worth, by shuffling it among validation rows."""
+def _described(request: FrameRequest, ranker: Ranker, valid: EncodedRows) -> ImportanceReport:
+    """Measure what every field is worth, by shuffling it among validation rows."""
     schema = ranker.schema
     names = [one.spec.name for one in schema.kept]
     with progress("shuffling fields", len(names), "fields") as bar:
@@ -212,7 +240,7 @@ def _report_fields(request: FrameRequest, ranker: Ranker, valid: EncodedRows) ->
         )
     widths = schema.search.settings.get("widths", ())
     regions = region_sizes(widths) if widths else ()
-    write_importance(request.out, describe(schema, found, regions=regions))
+    return describe(schema, found, regions=regions)
 
 
 def _schema(recipe: RankerRecipe, frame: Frame, encoders: FieldEncoders) -> RankingSchema:

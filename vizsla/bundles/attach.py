@@ -167,6 +167,8 @@ def _stored_as(ranker: ExportedRanker, dtype: TableDtype) -> RankerParts:
         dataset=manifest.dataset,
         metrics=manifest.metrics,
         calibration=manifest.calibration,
+        uncertainty=ranker.uncertainty(),
+        importance=ranker.importance(),
     )
 
 

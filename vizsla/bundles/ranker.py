@@ -17,7 +17,14 @@ from safetensors.numpy import load_file, save_file
 from vizsla.bundles.layout import canonical
 from vizsla.bundles.verified import check_files, check_hashes, corrupt, read_fields, validated
 from vizsla.contracts.bundle import FileEntry, ModelRef
-from vizsla.contracts.ranker import RANKER_FORMAT_VERSION, FrameRef, GoldenRow, RankerManifest
+from vizsla.contracts.importance import ImportanceReport
+from vizsla.contracts.ranker import (
+    RANKER_FORMAT_VERSION,
+    FrameRef,
+    GoldenRow,
+    RankerManifest,
+    UncertaintyRef,
+)
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.errors import (
     ContractError,
@@ -32,6 +39,7 @@ __all__ = [
     "RANKER_FILE",
     "ExportedRanker",
     "RankerParts",
+    "UncertaintyParts",
     "read_ranker",
     "write_ranker",
 ]
@@ -40,7 +48,22 @@ RANKER_FILE = "ranker.json"
 FIELDS_DIR = "fields"
 _WEIGHTS = "weights.safetensors"
 _GOLDEN = "golden.jsonl"
+_UNCERTAINTY = "uncertainty.safetensors"
+_IMPORTANCE = "importance.json"
 _REQUIRED = (_WEIGHTS, _GOLDEN, f"{FIELDS_DIR}/fields.json")
+
+
+@dataclass(frozen=True)
+class UncertaintyParts:
+    """What is stored of a ranker's uncertainty.
+
+    Attributes:
+        item_field: Kept field whose codes say which item a row shows.
+        arrays: By name, as ``vizsla.models.ranker.uncertainty`` makes them.
+    """
+
+    item_field: str
+    arrays: Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +79,8 @@ class RankerParts:
         dataset: What it was trained on.
         metrics: Finite figures.
         calibration: JSON-able, or None.
+        uncertainty: How unsure its logits are, or None.
+        importance: What every field is worth, or None.
     """
 
     model: ModelRef
@@ -66,6 +91,8 @@ class RankerParts:
     dataset: FrameRef
     metrics: Mapping[str, float] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
+    uncertainty: UncertaintyParts | None = None
+    importance: ImportanceReport | None = None
 
 
 class ExportedRanker:
@@ -91,10 +118,29 @@ class ExportedRanker:
         Raises:
             CorruptArtifactError: The file cannot be read.
         """
-        try:
-            return dict(load_file(self.path / _WEIGHTS))
-        except (OSError, SafetensorError, KeyError) as error:
-            corrupt(self.path / _WEIGHTS, " ".join(str(error).split()))
+        return _tensors(self.path / _WEIGHTS)
+
+    def uncertainty(self) -> UncertaintyParts | None:
+        """Return how unsure its logits are; None where that was not fitted.
+
+        Raises:
+            CorruptArtifactError: The file cannot be read.
+        """
+        found = self.manifest.uncertainty
+        if found is None:
+            return None
+        return UncertaintyParts(found.item_field, _tensors(self.path / _UNCERTAINTY))
+
+    def importance(self) -> ImportanceReport | None:
+        """Return what every field is worth; None where that was not measured.
+
+        Raises:
+            CorruptArtifactError: The file cannot be read.
+        """
+        if _IMPORTANCE not in self.manifest.files:
+            return None
+        path = self.path / _IMPORTANCE
+        return validated(ImportanceReport, path, read_fields(path)[1])
 
     def golden(self) -> list[GoldenRow]:
         """Return rows and the probabilities that they must get.
@@ -134,7 +180,8 @@ def read_ranker(folder: Path) -> ExportedRanker:
         IncompatibleArtifactError: Another format version, or encoders of another schema.
     """
     manifest = _read_manifest(folder / RANKER_FILE)
-    check_files(folder / RANKER_FILE, manifest.files, _REQUIRED, "an exported ranker")
+    required = _REQUIRED if manifest.uncertainty is None else (*_REQUIRED, _UNCERTAINTY)
+    check_files(folder / RANKER_FILE, manifest.files, required, "an exported ranker")
     check_hashes(folder, manifest.files)
     found = ExportedRanker(folder, manifest)
     if found.encoders.content_hash != manifest.ranking_schema.vocabulary_hash:
@@ -144,12 +191,20 @@ def read_ranker(folder: Path) -> ExportedRanker:
     return found
 
 
+def _tensors(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError, KeyError) as error:
+        corrupt(path, " ".join(str(error).split()))
+
+
 def _check_parts(folder: Path, parts: RankerParts) -> None:
     if folder.exists():
         raise ContractError(f"{folder}: is there already")
     if parts.encoders.content_hash != parts.schema.vocabulary_hash:
         raise ContractError("the encoders are not those of the schema (vocabulary_hash)")
-    for name, tensor in parts.weights.items():
+    own = {} if parts.uncertainty is None else parts.uncertainty.arrays
+    for name, tensor in {**parts.weights, **own}.items():
         if not np.isfinite(tensor).all():
             raise ContractError(f"tensor {name!r} holds values that are not finite")
 
@@ -157,9 +212,18 @@ def _check_parts(folder: Path, parts: RankerParts) -> None:
 def _write_files(folder: Path, parts: RankerParts) -> None:
     names = [one.spec.name for one in parts.schema.kept]
     parts.encoders.keep(names).save(folder / FIELDS_DIR)
-    save_file({n: np.ascontiguousarray(t) for n, t in parts.weights.items()}, folder / _WEIGHTS)
+    _save(folder / _WEIGHTS, parts.weights)
+    if parts.uncertainty is not None:
+        _save(folder / _UNCERTAINTY, parts.uncertainty.arrays)
+    if parts.importance is not None:
+        text = parts.importance.model_dump_json() + "\n"
+        (folder / _IMPORTANCE).write_text(text, encoding="utf-8")
     lines = [row.model_dump_json() + "\n" for row in parts.golden]
     (folder / _GOLDEN).write_text("".join(lines), encoding="utf-8")
+
+
+def _save(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
+    save_file({name: np.ascontiguousarray(one) for name, one in tensors.items()}, path)
 
 
 def _manifest_fields(parts: RankerParts, files: Mapping[str, FileEntry]) -> dict[str, Any]:
@@ -171,6 +235,9 @@ def _manifest_fields(parts: RankerParts, files: Mapping[str, FileEntry]) -> dict
         dataset=parts.dataset,
         files=dict(files),
         calibration=None if parts.calibration is None else dict(parts.calibration),
+        uncertainty=None
+        if parts.uncertainty is None
+        else UncertaintyRef(item_field=parts.uncertainty.item_field),
     )
     fields = manifest.model_dump(mode="json", by_alias=True)
     return fields | {"content_hash": _content_hash(fields)}

@@ -33,6 +33,7 @@ from vizsla.contracts.api_fields import (
     SearchMode,
     Tmax,
 )
+from vizsla.contracts.explore_api import Explore
 from vizsla.contracts.filters import Filters
 from vizsla.contracts.index import Mode, StopReason
 
@@ -173,6 +174,9 @@ class RecommendRequest(_Who):
         default=True, description="Leave out the items of the user's history."
     )
     context: Context = Field(default_factory=dict)
+    explore: Explore | None = Field(
+        default=None, description="Of the bundle's ranker, among the items that it is given."
+    )
     tmax: Tmax | None = None
 
     @model_validator(mode="after")
@@ -205,9 +209,14 @@ class ScoredItem(_Answer):
 
 
 class RecommendedItem(ScoredItem):
-    """One item of a slate; with a ranker, its score is the probability of a click."""
+    """One item of a slate; with a ranker, its score is the probability that ordered it."""
 
-    pctr: float | None = Field(default=None, description="Probability of a click.")
+    pctr: float | None = Field(
+        default=None, description="Probability of a click; the score too, unless explored."
+    )
+    logit_std: float | None = Field(
+        default=None, description="Deviation of its log-odds, where the request explores."
+    )
 
 
 class QueryWork(_Answer):

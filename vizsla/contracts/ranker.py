@@ -6,6 +6,8 @@
     weights.safetensors   tensors of ``vizsla.models.ranker.Ranker`` by name
     fields/               encoders of the kept fields, as ``FieldEncoders.save`` writes them
     golden.jsonl          rows with the probability that each must get, one ``GoldenRow`` a line
+    uncertainty.safetensors   how unsure its logits are, where that was fitted
+    importance.json       what every field is worth, an ``ImportanceReport``; may be absent
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from vizsla.contracts.bundle import FileEntry, ModelRef
 from vizsla.contracts.ranking import RankingSchema
 
-__all__ = ["RANKER_FORMAT_VERSION", "FrameRef", "GoldenRow", "RankerManifest"]
+__all__ = ["RANKER_FORMAT_VERSION", "FrameRef", "GoldenRow", "RankerManifest", "UncertaintyRef"]
 
 RANKER_FORMAT_VERSION = 1
 
@@ -53,6 +55,16 @@ class GoldenRow(_Frozen):
     probability: float = Field(ge=0, le=1)
 
 
+class UncertaintyRef(_Frozen):
+    """What the deviations of ``uncertainty.safetensors`` are of.
+
+    Attributes:
+        item_field: Kept field whose codes say which item a row shows.
+    """
+
+    item_field: str
+
+
 class RankerManifest(_Frozen):
     """Content of ``ranker.json``.
 
@@ -64,6 +76,7 @@ class RankerManifest(_Frozen):
         dataset: What it was trained on.
         files: Path within the directory to hash and size.
         calibration: How probabilities are corrected; None leaves them as they are.
+        uncertainty: None where none was fitted.
     """
 
     format_version: int = RANKER_FORMAT_VERSION
@@ -74,3 +87,4 @@ class RankerManifest(_Frozen):
     dataset: FrameRef
     files: dict[str, FileEntry]
     calibration: dict[str, Any] | None = None
+    uncertainty: UncertaintyRef | None = None

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import torch
 
-from vizsla.bundles.ranker import ExportedRanker, RankerParts, write_ranker
+from vizsla.bundles.ranker import ExportedRanker, RankerParts, UncertaintyParts, write_ranker
 from vizsla.contracts.bundle import ModelRef
 from vizsla.contracts.features import SplitCounts, TrainingFrame
-from vizsla.contracts.fields import BucketEncoding, FieldSpec
+from vizsla.contracts.fields import UNKNOWN, BucketEncoding, FieldSpec
 from vizsla.contracts.ranker import FrameRef, GoldenRow
 from vizsla.fields import FieldEncoders
 from vizsla.models.ranker import RANKERS, Ranker, to_inputs
@@ -52,10 +52,12 @@ def tiny_ranker(
     n_items: int = 40,
     seed: int = 0,
     calibration: dict[str, Any] | None = None,
+    unsure: bool = False,
 ) -> ExportedRanker:
     """Write a ranker with random weights, large enough to order items differently per user.
 
-    It reads user_id, age, item_id, genre, hour and the history; ``noise`` is dropped.
+    It reads user_id, age, item_id, genre, hour and the history; ``noise`` is dropped.  Where it
+    is to be ``unsure``, deviations of its logits are random too, those of a new item largest.
     """
     table = pl.DataFrame(tiny_records(n_items))
     encoders = FieldEncoders.fit(_FIELDS, [table])
@@ -88,5 +90,17 @@ def tiny_ranker(
         golden=[GoldenRow(rows=row, probability=probability) for row, probability in rows],
         dataset=FrameRef(name=frame.name, content_hash=frame.content_hash),
         calibration=calibration,
+        uncertainty=_uncertainty(ranker, generator) if unsure else None,
     )
     return write_ranker(folder, parts)
+
+
+def _uncertainty(ranker: Ranker, generator: torch.Generator) -> UncertaintyParts:
+    last = ranker.backbone.last_layer()
+    assert last is not None
+    item = next(one for one in ranker.schema.kept if one.spec.name == "item_id")
+    factor = torch.randn(last.in_features + 1, 3, generator=generator) / 50
+    variance = torch.rand(item.n_codes, generator=generator) / 2
+    variance[UNKNOWN] = 1.0
+    arrays = {"factor": factor.numpy(), "item_variance": variance.numpy()}
+    return UncertaintyParts("item_id", arrays)

@@ -9,7 +9,7 @@ import numpy as np
 
 from serving.core.job import Found, Job, Visitor
 from serving.core.protocols import Engine, UserHistories
-from serving.core.ranking import Candidate, unread_notices
+from serving.core.ranking import Candidate, Exploration, unread_notices
 
 __all__ = ["Rank"]
 
@@ -33,7 +33,7 @@ class Rank:
         if self._ranker is None:
             return self.fall_back(job)
         pairs = [
-            self._ranked(visitor, one, remaining_s)
+            self._ranked(visitor, one, remaining_s, job.explore)
             for visitor, one in zip(job.visitors, job.found, strict=True)
         ]
         visitors = tuple(visitor for visitor, _ in pairs)
@@ -44,18 +44,28 @@ class Rank:
         """Keep the order of retrieval."""
         return replace(job, found=tuple(_cut(one, job.k) for one in job.found))
 
-    def _ranked(self, visitor: Visitor, found: Found, remaining_s: float) -> tuple[Visitor, Found]:
+    def _ranked(
+        self, visitor: Visitor, found: Found, remaining_s: float, explore: Exploration | None
+    ) -> tuple[Visitor, Found]:
         assert self._ranker is not None
         candidates = [Candidate(item_id) for item_id in self._items.ids(found.item_nums.tolist())]
-        ranked = self._ranker.rank(visitor.profile, candidates, remaining_s)
-        order = np.argsort(-ranked.scores, kind="stable")
-        pctr = ranked.pctr[order]
+        ranked = self._ranker.rank(visitor.profile, candidates, remaining_s, explore)
+        order = np.argsort(-ranked.ordering, kind="stable")
         warnings = (*visitor.warnings, *unread_notices(ranked))
         return replace(visitor, warnings=warnings), replace(
-            found, item_nums=found.item_nums[order], scores=pctr.astype(np.float32), pctr=pctr
+            found,
+            item_nums=found.item_nums[order],
+            scores=ranked.ordering_pctr[order].astype(np.float32),
+            pctr=ranked.pctr[order],
+            logit_std=None if ranked.explored is None else ranked.explored.std[order],
         )
 
 
 def _cut(found: Found, k: int) -> Found:
-    pctr = None if found.pctr is None else found.pctr[:k]
-    return replace(found, item_nums=found.item_nums[:k], scores=found.scores[:k], pctr=pctr)
+    return replace(
+        found,
+        item_nums=found.item_nums[:k],
+        scores=found.scores[:k],
+        pctr=None if found.pctr is None else found.pctr[:k],
+        logit_std=None if found.logit_std is None else found.logit_std[:k],
+    )

@@ -29,6 +29,7 @@ def test_document_has_every_public_route(client: Any) -> None:
         "/v1/retrieve",
         "/v1/recommend",
         "/v1/rank",
+        "/v1/ranker",
         "/v1/items/{item_id}",
         "/v1/items:batch",
         "/healthz",

@@ -26,7 +26,8 @@ from vizsla.bundles.ranker import ExportedRanker
 from vizsla.contracts.tables import TableDtype
 from vizsla.fields import FieldEncoders
 from vizsla.models.ranker import RANKERS, Ranker, to_inputs
-from vizsla.models.ranker.runtime import ItemStore, RankerRuntime, item_fields, user_fields
+from vizsla.models.ranker.runtime import ItemStore, RankerRuntime
+from vizsla.models.ranker.sides import item_fields, user_fields
 from vizsla.rng import numpy_generator
 
 __all__ = ["COLUMNS", "Requests", "draw_requests", "serving_rows", "serving_targets"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from training.ctr.calibration.report import CalibrationReport, Groups, HeldOut, judge
 from training.ctr.predicting import raw_logits
+from training.ctr.uncertainty import see_batches, stored
 from vizsla.bundles.ranker import RANKER_FILE, ExportedRanker
 from vizsla.cli_output import progress
 from vizsla.contracts.features import FrameSplit
@@ -56,19 +58,22 @@ def evaluate_ranker(
         DataError: The split has no rows.
     """
     _check_fields(exported, frame, by)
-    logits, labels = _score(exported, frame, split)
+    scored = _score(exported, frame, split)
     manifest = exported.manifest
     calibration = (
         Calibration(negative_ratio=manifest.dataset.negative_ratio)
         if manifest.calibration is None
         else Calibration.model_validate(manifest.calibration)
     )
-    item = item_column(frame)
+    ref = manifest.uncertainty
+    item = ref.item_field if ref is not None else item_column(frame)
     rows = HeldOut(
         frame.manifest.name,
         split,
-        logits,
-        labels,
+        scored.logits,
+        scored.labels,
+        items=None if ref is None else _item_nums(frame, split, ref.item_field),
+        std=scored.std,
         impressions=None if item is None else _impressions(frame, split, item),
         groups={name: _groups(frame.table(split, [name])[name]) for name in by},
     )
@@ -111,19 +116,43 @@ def _check_fields(exported: ExportedRanker, frame: Frame, by: Sequence[str]) -> 
             raise UsageError(f"--segment {name!r}: no field with one value a row; known: {known}")
 
 
-def _score(
-    exported: ExportedRanker, frame: Frame, split: FrameSplit
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Raw logits, labels, and deviations of calibrated logits where the ranker claims any."""
+
+    logits: NDArray[np.float32]
+    labels: NDArray[np.float32]
+    std: NDArray[np.float32] | None
+
+
+def _score(exported: ExportedRanker, frame: Frame, split: FrameSplit) -> _Scored:
     ranker, encoders = open_model(exported), exported.encoders
+    unsure = stored(exported, ranker)
     logits, labels = [np.empty(0, np.float32)], [np.empty(0, np.float32)]
+    std = [np.empty(0, np.float32)]
     counts = frame.manifest.splits.get(split)
     with progress(f"scoring {split}", counts.n_rows if counts else 0, "rows") as bar:
         for table in frame.tables(split):
-            rows = encoders.encode(table)
-            logits.append(raw_logits(ranker, rows))
-            labels.append(table["label"].cast(pl.Float32).to_numpy())
+            truth = table["label"].cast(pl.Float32).to_numpy()
+            rows = replace(encoders.encode(table), labels=truth)
+            labels.append(truth)
+            if unsure is None:
+                logits.append(raw_logits(ranker, rows))
+            else:
+                item_field, uncertainty = unsure
+                for piece in see_batches(ranker, rows, item_field):
+                    logits.append(np.asarray(piece.logits, np.float32))
+                    claimed = uncertainty.std(piece.hidden, piece.items)
+                    std.append(claimed.astype(np.float32))
             bar.advance(len(rows))
-    return np.concatenate(logits), np.concatenate(labels)
+    both = np.concatenate(logits), np.concatenate(labels)
+    return _Scored(*both, None if unsure is None else np.concatenate(std))
+
+
+def _item_nums(frame: Frame, split: FrameSplit, item: str) -> NDArray[np.int32]:
+    """Return ``(M,)`` a number per item: new items share a code, and are not one item."""
+    column = frame.table(split, [item])[item].cast(pl.String).fill_null("")
+    return column.rank("dense").cast(pl.Int32).to_numpy() - 1
 
 
 def _impressions(frame: Frame, split: FrameSplit, item: str) -> NDArray[np.int64]:

@@ -19,12 +19,14 @@ from training.ctr.calibration.segments import (
     decile_segments,
     segments,
 )
+from training.ctr.uncertainty.judge import Spread, judge_spread
 from training.evaluation.markdown import table
 from training.evaluation.results import Estimate
 from vizsla.files import write_text
 from vizsla.models.ranker.calibration import Calibration, Scores, log_losses, sigmoid
 
 __all__ = [
+    "SPREAD_NOTE",
     "CalibrationReport",
     "Groups",
     "HeldOut",
@@ -33,11 +35,18 @@ __all__ = [
     "judge",
     "segment_columns",
     "segment_rows",
+    "spread_columns",
+    "spread_rows",
     "to_markdown",
     "write_calibration",
 ]
 
 N_HISTOGRAM = 50
+
+SPREAD_NOTE = (
+    "Deviations of log-odds that the ranker claims, by how known items are. z2 (with its standard "
+    "error) is 1 where they are right and above where they are too small; without: if it claimed none."
+)
 
 Groups = tuple[NDArray[np.int64], list[str]]
 """``(M,)`` group of each row, and what each group is called."""
@@ -61,6 +70,8 @@ class CalibrationReport(BaseModel):
         calibrated: After.
         histogram: Rows by prediction, in 50 equal parts of [0, 1].
         segments: Of the calibrated predictions.
+        spread: Deviations that the ranker claims beside those seen, the least known items
+            first; empty where it claims none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,6 +87,7 @@ class CalibrationReport(BaseModel):
     calibrated: Reliability
     histogram: tuple[int, ...]
     segments: tuple[Segment, ...]
+    spread: tuple[Spread, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,9 @@ class HeldOut:
         logits: ``(M,)`` raw.
         labels: ``(M,)`` 0 or 1.
         impressions: ``(M,)`` how often each row's item was shown in training, where known.
+        items: ``(M,)`` any numbers from 0 that tell items apart, where the ranker claims to know
+            how unsure it is.
+        std: ``(M,)`` the deviations of calibrated logits that it claims, beside ``items``.
         groups: Field to the groups of its values.
     """
 
@@ -96,6 +111,8 @@ class HeldOut:
     logits: Scores
     labels: Scores
     impressions: NDArray[np.int64] | None = None
+    items: NDArray[np.int32] | None = None
+    std: Scores | None = None
     groups: Mapping[str, Groups] = field(default_factory=dict)
 
 
@@ -126,7 +143,17 @@ def judge(rows: HeldOut, calibration: Calibration, *, seed: int = 0) -> Calibrat
         calibrated=reliability(probabilities, rows.labels, seed=seed),
         histogram=tuple(counts.tolist()),
         segments=tuple(_segments(rows, probabilities, seed)),
+        spread=_spread(rows, probabilities),
     )
+
+
+def _spread(rows: HeldOut, probabilities: NDArray[np.float64]) -> tuple[Spread, ...]:
+    if rows.items is None or rows.std is None or rows.impressions is None:
+        return ()
+    shown = np.zeros(int(rows.items.max()) + 1, np.int64)
+    shown[rows.items] = rows.impressions
+    std = np.asarray(rows.std, np.float64)
+    return judge_spread(probabilities, rows.labels, rows.items, std, shown)
 
 
 def _segments(rows: HeldOut, probabilities: NDArray[np.float64], seed: int) -> Iterator[Segment]:
@@ -177,6 +204,8 @@ def to_markdown(report: CalibrationReport) -> str:
         "",
         table(segment_columns(), segment_rows(report)),
     ]
+    if report.spread:
+        lines += ["", SPREAD_NOTE, "", table(spread_columns(), spread_rows(report))]
     return "\n".join(lines) + "\n"
 
 
@@ -201,6 +230,26 @@ def segment_columns() -> list[str]:
 def segment_rows(report: CalibrationReport) -> list[list[str]]:
     """Return the table of segments."""
     return [_row(one) for one in report.segments]
+
+
+def spread_columns() -> list[str]:
+    """Return the headings of the table of deviations."""
+    return ["impressions in training", "items", "rows", "claimed deviation", "z2", "z2 without"]
+
+
+def spread_rows(report: CalibrationReport) -> list[list[str]]:
+    """Return the table of deviations."""
+    return [
+        [
+            one.impressions,
+            f"{one.n_items:,}",
+            f"{one.n_rows:,}",
+            f"{one.std_mean:.3f}",
+            f"{one.z2:.2f} +- {one.z2_error:.2f}",
+            f"{one.z2_without:.2f}",
+        ]
+        for one in report.spread
+    ]
 
 
 def _figures(name: str, log_loss: float, found: Reliability) -> list[str]:

@@ -5,17 +5,18 @@ Shapes: **M** rows, **D** hidden units, **C** codes of the item field.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vizsla.contracts.fields import FIRST_KNOWN
 from vizsla.models.ranker.calibration import Curve, Floats, Scores, sigmoid
 from vizsla.models.ranker.uncertainty import Uncertainty
 
-__all__ = ["ItemPrior", "Seen", "fit_items", "fit_last_layer", "fit_uncertainty"]
+__all__ = ["ItemPrior", "Seen", "curvature", "fit_items", "fit_last_layer", "fit_uncertainty"]
 
-_BLOCK_ROWS = 65_536
 _N_ROUNDS = 50
 _PRECISIONS = (0.25, 1e4)
 """A new item's logit is held to be known within 2 at worst: few data say more of new items."""
@@ -61,45 +62,51 @@ class ItemPrior:
 
 
 def fit_uncertainty(
-    train: Seen, valid: Seen, weights: Scores, curve: Curve, n_codes: int
+    train: Iterable[Seen], valid: Seen, weights: Scores, curve: Curve, n_codes: int
 ) -> Uncertainty:
     """Fit both parts.
 
+    Rows whose item has no code of its own tell nothing of one item, so they are left out of
+    the second part, and the item of code ``UNKNOWN`` counts as never shown.
+
     Args:
-        train: Rows that the ranker was trained on.
+        train: Rows that the ranker was trained on, piece by piece.
         valid: Rows that it was not.
         weights: ``(D + 1,)`` of the last layer, the bias last.
         curve: From raw to calibrated logits; the deviations are of calibrated ones.
         n_codes: C.
     """
-    factor = fit_last_layer(train.hidden, sigmoid(train.logits), weights)
+    bend, information = np.zeros((len(weights), len(weights))), np.zeros(n_codes)
+    for part in train:
+        bend += curvature(part.hidden, sigmoid(part.logits))
+        spread = _spread(sigmoid(curve.logits(part.logits)))
+        information += np.bincount(part.items, spread, n_codes)
+    information[:FIRST_KNOWN] = 0
     calibrated = curve.logits(valid.logits)
     step = 1e-3
     slope = float(np.mean(curve.logits(valid.logits + step) - calibrated) / step)
-    probabilities = sigmoid(curve.logits(train.logits))
-    spread = probabilities * (1 - probabilities)
-    information = np.bincount(train.items, spread, n_codes).astype(np.float64)
-    prior = fit_items(sigmoid(calibrated), valid.labels, valid.items, information)
+    own = valid.items >= FIRST_KNOWN
+    prior = fit_items(sigmoid(calibrated[own]), valid.labels[own], valid.items[own], information)
     return Uncertainty(
-        (slope * factor).astype(np.float32), prior.variance(information).astype(np.float32)
+        (slope * fit_last_layer(bend, weights)).astype(np.float32),
+        prior.variance(information).astype(np.float32),
     )
 
 
-def fit_last_layer(hidden: Scores, probabilities: Floats, weights: Scores) -> Floats:
+def fit_last_layer(bend: Floats, weights: Scores) -> Floats:
     """Return a factor of the covariance of a last layer: Laplace's approximation.
 
     The precision of the prior is the one of greatest evidence (MacKay, 1992), so that nothing
     has to be tuned.
 
     Args:
-        hidden: ``(M, D)`` what the layer reads, on training rows.
-        probabilities: ``(M,)`` of the same rows.
+        bend: ``(D + 1, D + 1)`` of all training rows, a sum of what ``curvature`` gives.
         weights: ``(D + 1,)``, the bias last.
 
     Returns:
         ``(D + 1, D + 1)``; the covariance is this times its transpose.
     """
-    values, vectors = np.linalg.eigh(_curvature(hidden, probabilities))
+    values, vectors = np.linalg.eigh(bend)
     values = np.maximum(values, 0)
     norm = float(np.square(np.asarray(weights, np.float64)).sum())
     precision = 1.0
@@ -107,6 +114,17 @@ def fit_last_layer(hidden: Scores, probabilities: Floats, weights: Scores) -> Fl
         known = float((values / (values + precision)).sum())
         precision = float(np.clip(known / max(norm, 1e-9), 1e-6, 1e6))
     return np.asarray(vectors / np.sqrt(values + precision), np.float64)
+
+
+def curvature(hidden: Scores, probabilities: Floats) -> Floats:
+    """Return ``(D + 1, D + 1)``: the second derivative of the log loss of rows by a last layer.
+
+    Args:
+        hidden: ``(M, D)`` what the layer reads.
+        probabilities: ``(M,)`` of the same rows.
+    """
+    block = np.concatenate([np.asarray(hidden, np.float64), np.ones((len(hidden), 1))], axis=1)
+    return np.asarray(block.T @ (block * _spread(probabilities)[:, None]), np.float64)
 
 
 def fit_items(
@@ -127,7 +145,7 @@ def fit_items(
     from scipy.optimize import minimize
 
     surplus = np.bincount(items, labels - probabilities, len(information))
-    own = np.bincount(items, probabilities * (1 - probabilities), len(information))
+    own = np.bincount(items, _spread(probabilities), len(information))
     met = own > 0
     surplus, own, before = surplus[met], own[met], information[met]
 
@@ -143,14 +161,5 @@ def fit_items(
     return ItemPrior(*(float(value) for value in np.exp(best.x)))
 
 
-def _curvature(hidden: Scores, probabilities: Floats) -> Floats:
-    """Return ``(D + 1, D + 1)``: the second derivative of the log loss, block by block."""
-    size = hidden.shape[1] + 1
-    total = np.zeros((size, size))
-    for start in range(0, len(hidden), _BLOCK_ROWS):
-        rows = slice(start, start + _BLOCK_ROWS)
-        block = np.asarray(hidden[rows], np.float64)
-        block = np.concatenate([block, np.ones((len(block), 1))], axis=1)
-        spread = probabilities[rows] * (1 - probabilities[rows])
-        total += block.T @ (block * spread[:, None])
-    return total
+def _spread(probabilities: Floats) -> Floats:
+    return np.asarray(probabilities * (1 - probabilities), np.float64)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.ctr.uncertainty.fit import Seen
+from vizsla.bundles.ranker import ExportedRanker
 from vizsla.errors import UsageError
 from vizsla.fields import EncodedRows
 from vizsla.models.ranker import Ranker, to_inputs
+from vizsla.models.ranker.uncertainty import Uncertainty
 
-__all__ = ["last_layer", "last_weights", "see"]
+__all__ = ["last_layer", "last_weights", "see", "see_batches", "stored"]
 
 _BATCH_ROWS = 8_192
 
@@ -23,9 +27,8 @@ def last_layer(ranker: Ranker) -> nn.Linear:
     Raises:
         UsageError: The backbone has none, as a logistic regression has not.
     """
-    layers = getattr(ranker.backbone, "layers", None)
-    last = layers[-1] if isinstance(layers, nn.Sequential) and len(layers) else None
-    if not isinstance(last, nn.Linear) or last.out_features != 1:
+    last = ranker.backbone.last_layer()
+    if last is None:
         raise UsageError(
             f"model {type(ranker.backbone).__name__} has no last layer to be unsure of; "
             "use one with a perceptron, such as dnn or deepfm"
@@ -41,9 +44,19 @@ def last_weights(ranker: Ranker) -> NDArray[np.float32]:
     return weights
 
 
-@torch.inference_mode()
 def see(ranker: Ranker, rows: EncodedRows, item_field: str) -> Seen:
-    """Score labelled rows and keep what the last layer read, batch by batch.
+    """Score labelled rows and keep what the last layer read; see ``see_batches``."""
+    parts = list(see_batches(ranker, rows, item_field))
+    return Seen(
+        np.concatenate([one.logits for one in parts]),
+        np.concatenate([one.labels for one in parts]),
+        np.concatenate([one.hidden for one in parts]),
+        np.concatenate([one.items for one in parts]),
+    )
+
+
+def see_batches(ranker: Ranker, rows: EncodedRows, item_field: str) -> Iterator[Seen]:
+    """Score labelled rows batch by batch, since what the last layer reads is wide.
 
     Args:
         ranker: In evaluation mode, so that nothing is dropped out.
@@ -54,18 +67,35 @@ def see(ranker: Ranker, rows: EncodedRows, item_field: str) -> Seen:
         UsageError: The model has no last layer.
     """
     assert rows.labels is not None
-    hidden: list[Tensor] = []
-    hook = last_layer(ranker).register_forward_pre_hook(lambda _, given: hidden.append(given[0]))
-    logits = []
+    for start in range(0, len(rows), _BATCH_ROWS):
+        part = rows.take(np.arange(start, min(start + _BATCH_ROWS, len(rows))))
+        logits, hidden = _scored(ranker, part)
+        labels = np.asarray(part.labels, np.float32)
+        yield Seen(logits, labels, hidden, part.single[item_field])
+
+
+def stored(exported: ExportedRanker, ranker: Ranker) -> tuple[str, Uncertainty] | None:
+    """Return the item field and the uncertainty of an exported ranker; None where it has none.
+
+    Raises:
+        IncompatibleArtifactError: It belongs to another ranker.
+    """
+    parts = exported.uncertainty()
+    if parts is None:
+        return None
+    n_codes = next(one.n_codes for one in exported.schema.kept if one.spec.name == parts.item_field)
+    n_hidden = last_layer(ranker).in_features
+    found = Uncertainty.from_arrays(parts.arrays, n_hidden=n_hidden, n_codes=n_codes)
+    return parts.item_field, found
+
+
+@torch.inference_mode()
+def _scored(ranker: Ranker, rows: EncodedRows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return ``(B,)`` logits and the ``(B, D)`` that the last layer made them of."""
+    kept: list[Tensor] = []
+    hook = last_layer(ranker).register_forward_pre_hook(lambda _, given: kept.append(given[0]))
     try:
-        for start in range(0, len(rows), _BATCH_ROWS):
-            places = np.arange(start, min(start + _BATCH_ROWS, len(rows)))
-            logits.append(ranker(to_inputs(ranker.schema, rows.take(places))))
+        logits = ranker(to_inputs(ranker.schema, rows))
     finally:
         hook.remove()
-    return Seen(
-        torch.cat(logits).numpy(),
-        rows.labels,
-        torch.cat(hidden).numpy(),
-        rows.single[item_field],
-    )
+    return logits.numpy(), kept[0].numpy()

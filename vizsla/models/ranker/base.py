@@ -47,6 +47,12 @@ class Backbone(nn.Module, ABC):
         """Return the weights where user and item side can be computed apart; None where not."""
         return None
 
+    def last_layer(self) -> nn.Linear | None:
+        """Return the last layer of the perceptron; None where no hidden layer lies before it."""
+        layers = getattr(self, "layers", None)
+        last = layers[-1] if isinstance(layers, nn.Sequential) and len(layers) > 1 else None
+        return last if isinstance(last, nn.Linear) and last.out_features == 1 else None
+
     def reset_parameters(self, generator: torch.Generator) -> None:
         """Draw all initial weights from one generator."""
         initialise(self, generator)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["Layer", "SplitForm", "after_first", "layers_of"]
+__all__ = ["Layer", "SplitForm", "last_hidden", "layers_of"]
 
 Floats = NDArray[np.float32]
 
@@ -89,18 +89,21 @@ def layers_of(perceptron: nn.Sequential) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def after_first(layers: Sequence[Layer], hidden: Floats) -> Floats:
-    """Return ``(C,)`` outputs, given the first layer's ``(C, H)`` before normalisation and ReLU.
+def last_hidden(layers: Sequence[Layer], hidden: Floats) -> Floats:
+    """Return ``(C, D)`` what the last layer reads.
 
-    ``hidden`` is overwritten.
+    Args:
+        layers: At least two.
+        hidden: ``(C, H)`` of the first layer, before normalisation and ReLU; overwritten.
     """
     for layer, following in pairwise(layers):
         if layer.norm is not None:
             _normalise(hidden, layer.norm, layer.epsilon)
         np.maximum(hidden, 0, out=hidden)
-        hidden = hidden @ following.weight.T
-        hidden += following.bias
-    return hidden[:, 0]
+        if following is not layers[-1]:
+            hidden = hidden @ following.weight.T
+            hidden += following.bias
+    return hidden
 
 
 def _normalise(hidden: Floats, norm: tuple[Floats, Floats], epsilon: float) -> None:

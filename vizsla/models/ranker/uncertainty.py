@@ -46,7 +46,8 @@ class Uncertainty:
             hidden: ``(B, D)`` what the last layer reads.
             codes: ``(B,)`` of the item field.
         """
-        last = np.square(self._last(hidden)).sum(axis=1)
+        factor = self.factor.astype(np.float64)
+        last = np.square(hidden @ factor[:-1] + factor[-1]).sum(axis=1)
         return np.asarray(np.sqrt(last + self.item_variance[codes]), np.float64)
 
     def upper(
@@ -61,20 +62,27 @@ class Uncertainty:
         hidden: Scores,
         codes: NDArray[np.int32],
         generator: np.random.Generator,
+        items: NDArray[np.int64] | None = None,
     ) -> Floats:
         """Return ``(B,)`` logits of one model drawn from the posterior (Thompson sampling).
 
         All rows belong to one request: they share the drawn last layer, and rows of the same
         item share its part.
-        """
-        weights = generator.standard_normal(self.factor.shape[1])
-        items, places = np.unique(codes, return_inverse=True)
-        own = generator.standard_normal(len(items)) * np.sqrt(self.item_variance[items])
-        return np.asarray(logits + self._last(hidden) @ weights + own[places], np.float64)
 
-    def _last(self, hidden: Scores) -> Floats:
-        factor = self.factor.astype(np.float64)
-        return np.asarray(hidden @ factor[:-1] + factor[-1], np.float64)
+        Args:
+            logits: ``(B,)`` calibrated.
+            hidden: ``(B, D)`` what the last layer reads.
+            codes: ``(B,)`` of the item field.
+            generator: To draw with.
+            items: ``(B,)`` any numbers that tell items apart; None takes the codes, which are
+                the same for all new items.
+        """
+        weights = self.factor.astype(np.float64) @ generator.standard_normal(self.factor.shape[1])
+        last = hidden @ weights[:-1] + weights[-1]
+        own = np.sqrt(self.item_variance[codes])
+        found, places = np.unique(codes if items is None else items, return_inverse=True)
+        drawn = generator.standard_normal(len(found))[places]
+        return np.asarray(logits + last + own * drawn, np.float64)
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """Return what is to be stored, by name."""

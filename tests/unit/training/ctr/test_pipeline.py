@@ -21,11 +21,13 @@ from vizsla.bundles.ranker import read_ranker
 from vizsla.cli import app
 from vizsla.contracts.features import TrainingFrame
 from vizsla.contracts.fields import BucketEncoding, FieldSpec
+from vizsla.contracts.importance import ImportanceReport
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import FrameDraft, read_frame, write_frame
 from vizsla.errors import ConfigError, IncompatibleArtifactError, UsageError
 from vizsla.fields import EncodedRows
 from vizsla.models.ranker import RANKERS, build_ranker
+from vizsla.models.ranker.uncertainty import Uncertainty
 
 FIELDS = [
     FieldSpec(name="user_id", owner="user"),
@@ -226,3 +228,48 @@ def test_training_takes_the_threads_it_was_told(frame, tmp_path, monkeypatch, as
 
     assert train_on_frame(request(frame, tmp_path, threads=asked, should_stop=should_stop)) is None
     assert set(seen) == {taken}
+
+
+def test_a_run_says_how_unsure_its_ranker_is_and_carries_its_report(frame, tmp_path):
+    """What was fitted is what the exported directory holds."""
+    run = train_on_frame(request(frame, tmp_path))
+    found = read_ranker(tmp_path / "run" / "ranker")
+    parts = found.uncertainty()
+    n_codes = next(one.n_codes for one in found.schema.kept if one.spec.name == "item_id")
+
+    assert run.result.no_uncertainty is None
+    assert parts.item_field == "item_id"
+    assert Uncertainty.from_arrays(parts.arrays, n_hidden=8, n_codes=n_codes).std(
+        np.zeros((1, 8)), np.array([1], np.int32)
+    ) == pytest.approx([2.0], rel=0.8)
+    written = (tmp_path / "run" / "importance.json").read_text()
+    assert found.importance() == ImportanceReport.model_validate_json(written)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"model": "fm", "model_settings": {}}, "no hidden layer"),
+        ({"model_settings.hidden": []}, "no hidden layer"),
+    ],
+)
+def test_a_run_without_uncertainty_says_why(frame, tmp_path, changes, reason):
+    settings = {"epochs": 1, "batch_size": 64, "dim": 4, **changes}
+    run = train_on_frame(request(frame, tmp_path, assignments=settings))
+
+    assert reason in run.result.no_uncertainty
+    assert read_ranker(tmp_path / "run" / "ranker").uncertainty() is None
+
+
+def test_a_schema_without_the_item_has_no_uncertainty(frame, tmp_path):
+    """The razor may drop the item itself; then nothing tells a new item from a known one."""
+    whole = fit_encoders(frame, tmp_path / "fields").schema(frame.manifest, 4)
+    fields = tuple(
+        one.model_copy(update={"dim": 0 if one.spec.name in ("item_id", "history") else 4})
+        for one in whole.fields
+    )
+    path = tmp_path / "cut.json"
+    path.write_text(whole.model_copy(update={"fields": fields}).model_dump_json())
+    run = train_on_frame(request(frame, tmp_path, assignments={**SMALL, "schema_file": str(path)}))
+
+    assert "no item field" in run.result.no_uncertainty

@@ -66,10 +66,15 @@ class ByNumber:
 
     info = RankerInfo(content_hash="0", model="made", frame="made", calibrated=False)
 
+    def described(self, bundle: Any) -> Any:
+        raise NotImplementedError
+
     def check(self, context: Any) -> None:
         pass
 
-    def rank(self, profile: Profile, candidates: Any, remaining_s: float) -> Ranked:
+    def rank(
+        self, profile: Profile, candidates: Any, remaining_s: float, explore: Any = None
+    ) -> Ranked:
         if remaining_s < 0.001:
             raise DeadlineError("late")
         scores = np.array(["abcdef".index(one.item_id) for one in candidates], np.float64)

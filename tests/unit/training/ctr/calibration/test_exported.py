@@ -9,11 +9,11 @@ import pytest
 from training.ctr.calibration import choose
 from training.ctr.calibration.exported import evaluate_ranker, open_model
 from training.ctr.predicting import raw_logits
-from vizsla.bundles.ranker import RankerParts, write_ranker
+from vizsla.bundles.ranker import RankerParts, UncertaintyParts, write_ranker
 from vizsla.cli import main
 from vizsla.contracts.bundle import ModelRef
 from vizsla.contracts.features import TrainingFrame
-from vizsla.contracts.fields import BucketEncoding, FieldSpec
+from vizsla.contracts.fields import FIRST_KNOWN, BucketEncoding, FieldSpec
 from vizsla.contracts.ranker import FrameRef
 from vizsla.datasets.frames import FrameDraft, read_frame, write_frame
 from vizsla.errors import CorruptArtifactError
@@ -118,6 +118,35 @@ def test_impressions_are_those_of_training_rows(home):
     cold = {one.value: one.n_rows for one in report.segments if one.field == "impressions"}
 
     assert cold == {"0": (test >= 20).sum(), "10 to 99": (test < 20).sum()}
+
+
+def test_claimed_deviations_stand_beside_those_seen(home, capsys):
+    """The least known items first, and new ones one by one though they share a code."""
+    plain, frame = export(home), read_frame(home / "data" / "shop")
+    n_codes = next(one.n_codes for one in plain.schema.kept if one.spec.name == "item_id")
+    known = np.float32([1.0] * FIRST_KNOWN + [0.25] * (n_codes - FIRST_KNOWN))
+    arrays = {"factor": np.zeros((5, 1), np.float32), "item_variance": known}
+    parts = RankerParts(
+        model=plain.manifest.model,
+        schema=plain.schema,
+        weights=plain.weights(),
+        encoders=plain.encoders,
+        golden=plain.golden(),
+        dataset=plain.manifest.dataset,
+        uncertainty=UncertaintyParts("item_id", arrays),
+    )
+    unsure = write_ranker(home / "unsure" / "ranker", parts)
+    spread = evaluate_ranker(unsure, frame, "test").spread
+    items = frame.table("test")["item_id"].cast(pl.Int32).to_numpy()
+
+    assert evaluate_ranker(plain, frame, "test").spread == ()
+    assert [one.impressions for one in spread] == ["0", "10 to 99"]
+    assert spread[0].n_items == len(set(items[items >= 20]))
+    assert [one.std_mean for one in spread] == pytest.approx([1.0, 0.5])
+    assert evaluate(home / "unsure") == 0
+    assert "deviations" in capsys.readouterr().out
+    page = next((home / "unsure").glob("evaluation/*/test/calibration.md"))
+    assert "| 10 to 99 |" in page.read_text()
 
 
 def test_without_a_calibration_scores_stay_raw(home):

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from training.ctr.calibration.fit import fit_platt
-from training.ctr.uncertainty import fit_items, fit_last_layer, fit_uncertainty, judge_spread
+from training.ctr.uncertainty import (
+    curvature,
+    fit_items,
+    fit_last_layer,
+    fit_uncertainty,
+    judge_spread,
+)
 from training.ctr.uncertainty.fit import Seen
 from vizsla.models.ranker.calibration import Identity, Platt, sigmoid
 
@@ -29,7 +35,8 @@ def test_the_last_layers_deviations_cover_the_true_logits():
         truth = generator.normal(size=9) * 0.7
         labels = generator.random(600) < sigmoid(hidden @ truth[:-1] + truth[-1])
         weights = fitted_layer(hidden, labels * 1.0, 2.0)
-        factor = fit_last_layer(hidden, sigmoid(hidden @ weights[:-1] + weights[-1]), weights)
+        bend = curvature(hidden, sigmoid(hidden @ weights[:-1] + weights[-1]))
+        factor = fit_last_layer(bend, weights)
         ones = np.ones((200, 1))
         std = np.linalg.norm(np.concatenate([new, ones], axis=1) @ factor, axis=1)
         off = np.abs(new @ (weights - truth)[:-1] + (weights - truth)[-1])
@@ -38,15 +45,33 @@ def test_the_last_layers_deviations_cover_the_true_logits():
     assert 0.85 < np.mean(inside) < 0.95
 
 
-def test_blocks_of_rows_do_not_matter(monkeypatch):
-    """Training rows are read in pieces."""
+def test_pieces_of_rows_do_not_matter():
+    """Training rows are read batch by batch."""
     generator = np.random.default_rng(0)
-    hidden, p, weights = generator.normal(size=(100, 3)), generator.random(100), np.ones(4)
-    whole = fit_last_layer(hidden, p, weights)
-    monkeypatch.setattr("training.ctr.uncertainty.fit._BLOCK_ROWS", 7)
-    pieces = fit_last_layer(hidden, p, weights)
+    seen = Seen(
+        generator.normal(size=100),
+        np.zeros(100),
+        generator.normal(size=(100, 3)),
+        generator.integers(5, size=100).astype(np.int32),
+    )
+    fields = ("logits", "labels", "hidden", "items")
+    pieces = [
+        Seen(*(getattr(seen, one)[rows] for one in fields)) for rows in (slice(7), slice(7, 100))
+    ]
+    whole = fit_uncertainty([seen], seen, np.ones(4), Identity(), 5)
+    again = fit_uncertainty(pieces, seen, np.ones(4), Identity(), 5)
 
-    assert pieces @ pieces.T == pytest.approx(whole @ whole.T)
+    assert again.factor @ again.factor.T == pytest.approx(whole.factor @ whole.factor.T, abs=1e-6)
+    assert again.item_variance == pytest.approx(whole.item_variance)
+
+
+def test_codes_of_no_single_item_are_as_uncertain_as_a_new_item():
+    """Rare items share the code UNKNOWN: their rows together do not make a new item known."""
+    items = np.repeat(np.array([1, 2], np.int32), 500)
+    seen = Seen(np.zeros(1000), np.arange(1000) % 2, np.ones((1000, 1)), items)
+    variance = fit_uncertainty([seen], seen, np.ones(2), Identity(), 4).item_variance
+
+    assert variance[1] == variance[3] > variance[2]
 
 
 def items_that_differ(seed, n_items=4_000):
@@ -94,7 +119,7 @@ def test_the_whole_is_right_on_new_rows_and_larger_for_cold_items():
         train_items,
     )
     held = Seen(z[valid], labels[valid], np.ones((len(valid), 1)), items[valid])
-    found = fit_uncertainty(train, held, np.array([0.5, 0.5]), Identity(), len(information))
+    found = fit_uncertainty([train], held, np.array([0.5, 0.5]), Identity(), len(information))
     std = found.std(np.ones((len(test), 1)), items[test])
     groups = judge_spread(sigmoid(z[test]), labels[test], items[test], std, impressions)
 
@@ -113,7 +138,7 @@ def test_deviations_follow_the_scale_of_the_curve():
         generator.normal(size=(500, 2)),
         np.zeros(500, np.int32),
     )
-    full = fit_uncertainty(seen, seen, np.ones(3), Identity(), 1)
-    half = fit_uncertainty(seen, seen, np.ones(3), Platt(slope=0.5, intercept=0), 1)
+    full = fit_uncertainty([seen], seen, np.ones(3), Identity(), 1)
+    half = fit_uncertainty([seen], seen, np.ones(3), Platt(slope=0.5, intercept=0), 1)
 
     assert half.factor == pytest.approx(full.factor / 2, rel=1e-3)
