@@ -57,6 +57,7 @@ PRESETS = Registry(
         "quality": "training.bench.ranking.quality:run_quality",
         "noise": "training.bench.ranking.quality:run_noise",
         "serving": "training.bench.ranking.wholes:run_serving",
+        "calibration": "training.bench.ranking.calibration:run_calibration",
         "library": "training.bench.ranking.wholes:run_library",
     },
 )
