@@ -174,7 +174,7 @@ def _ask(url: str, users: list[str]) -> dict[str, float]:
     _say_request(f"\n[{N_STEPS}/{N_STEPS}] ask it", f"{url}/v1/recommend", slate)
     items = _post(f"{url}/v1/recommend", slate)["items"]
     titles = {item["item_id"]: _title(url, item["item_id"]) for item in items}
-    _print_items(["score", "pctr"], items, titles)
+    _print_items(["pctr"], items, titles)
     bids = [
         {"item_id": item["item_id"], "bid": bid} for item, bid in zip(items, BIDS, strict=False)
     ]
