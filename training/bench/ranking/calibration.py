@@ -53,6 +53,9 @@ SEGMENTS = {
 }
 MODELS = ("deepfm", "lr")
 THINNED = "thinned"
+THINNED_FRAMES = ("ml-100k-ctr", "ml-1m-ctr")
+"""Those whose negatives are what users did, not a sample already."""
+
 NEGATIVE_RATIO = 0.2
 SEEDS = 3
 ENOUGH_ROWS = 50_000
@@ -91,7 +94,7 @@ def run_calibration(plan: RankingPlan, file: BenchFile) -> Verdict:
 
 
 def _arms(plan: RankingPlan, frame: str) -> list[str]:
-    own = (*MODELS, THINNED) if frame == "ml-1m-ctr" else MODELS
+    own = (*MODELS, THINNED) if frame in THINNED_FRAMES else MODELS
     return [arm for arm in own if arm in (plan.arms or own)]
 
 
