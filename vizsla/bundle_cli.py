@@ -111,7 +111,9 @@ def attach_ranker_command(
         dtype=_table_dtype(dtype),
         columns=dict(_pair(one) for one in column or ()),
     )
-    if opened.path != bundle and (bundle / LATEST_FILE).is_file():
+    if made is opened and not json:
+        say("the bundle already has this ranker")
+    elif opened.path != bundle and (bundle / LATEST_FILE).is_file():
         write_text(bundle / LATEST_FILE, f"{made.path.resolve()}\n")
     n_fields = len(exported.schema.kept)
     if json:

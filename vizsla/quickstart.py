@@ -29,6 +29,11 @@ from vizsla.errors import NotFoundError, VizslaError
 __all__ = ["quickstart"]
 
 DATASET = "ml-100k"
+FRAME = "ml-100k-ctr"
+ITEM_COLUMNS = ("item_events=n_interactions",)
+"""Item fields of the frame that the bundle's items hold under another name."""
+BIDS = (0.2, 0.4, 0.6)
+N_STEPS = 9
 N_REQUESTS = 200
 START_LIMIT_S = 120.0
 CLOCK = SystemClock()
@@ -43,10 +48,14 @@ def quickstart(
     ] = False,
     port: Annotated[int | None, typer.Option(help="Port of the server.")] = None,
     source: Annotated[
-        Path | None, typer.Option("--from", help="Folder with MovieLens-100K, if offline.")
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Folder with MovieLens-100K, if offline; the labelled rows come from it too.",
+        ),
     ] = None,
 ) -> None:
-    """Fetch MovieLens-100K, train, build the graph, serve it, and ask it things."""
+    """Fetch MovieLens-100K, train matcher and ranker, build the graph, serve it, and ask it things."""
     started_s = CLOCK.monotonic_s()
     settings = load_settings()
     port = settings.serving.port if port is None else port
@@ -55,9 +64,10 @@ def quickstart(
     _step(1, "fetch MovieLens-100K", ["data", "fetch", DATASET, *offline])
     _step(2, "train the deep matcher", ["train", "--data", DATASET, "--out", str(run)])
     _step(3, "build the similarity graph", ["index", "build", str(run)])
-    _evaluate(run)
+    _ranker(run, settings.home / "quickstart-ranker", offline)
+    _evaluate(7, run)
     url = f"http://127.0.0.1:{port}"
-    _say(5, "start the server", ["serve", str(run), "--port", str(port)])
+    _say(8, "start the server", ["serve", str(run), "--port", str(port)])
     with _server(run, port, embedded=embedded) as server:
         _wait_until_ready(server, url)
         measured = _ask(url, _users(run))
@@ -69,7 +79,7 @@ def quickstart(
 
 
 def _say(number: int, title: str, arguments: Sequence[str]) -> None:
-    print(f"\n[{number}/6] {title}\n      vizsla {' '.join(arguments)}", flush=True)
+    print(f"\n[{number}/{N_STEPS}] {title}\n      vizsla {' '.join(arguments)}", flush=True)
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
@@ -85,15 +95,26 @@ def _step(number: int, title: str, arguments: Sequence[str]) -> None:
     print(f"      done in {CLOCK.monotonic_s() - started_s:.0f} s", flush=True)
 
 
-def _evaluate(run: Path) -> None:
+def _ranker(run: Path, out: Path, offline: Sequence[str]) -> None:
+    """Train a ranker on the same ratings as labelled rows, and put it into the newest bundle."""
+    _step(4, "fetch the ratings as labelled rows", ["data", "fetch", FRAME, *offline])
+    # the full model beside it would only be looked at
+    razor = ["train", "--recipe", "razor", "--data", FRAME, "--out", str(out)]
+    _step(5, "find the fields of a ranker and train it", [*razor, "--set", "compare=false"])
+    attach = ["bundle", "attach-ranker", str(run), "--ranker", str(out / "pruned")]
+    columns = [part for column in ITEM_COLUMNS for part in ("--column", column)]
+    _step(6, "put the ranker into the bundle", [*attach, *columns])
+
+
+def _evaluate(number: int, run: Path) -> None:
     """Evaluate the newest bundle, unless its tables are there already."""
     newest = Path((run / "latest_bundle").read_text(encoding="utf-8").strip()).name
     tables = run / "evaluation" / newest
     if (tables / "evaluation.json").is_file():
-        _say(4, "evaluate on held-out data", ["evaluate", str(run)])
+        _say(number, "evaluate on held-out data", ["evaluate", str(run)])
         print(f"      done before: {tables}", flush=True)
         return
-    _step(4, "evaluate on held-out data", ["evaluate", str(run)])
+    _step(number, "evaluate on held-out data", ["evaluate", str(run)])
 
 
 @contextmanager
@@ -148,11 +169,18 @@ def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask(url: str, users: list[str]) -> dict[str, float]:
-    """Send requests one after the other, show the first answer, and time all."""
-    first = {"user_id": users[0], "k": 5}
-    print(f"\n[6/6] ask it\n      curl -s {url}/v1/recommend -H 'Content-Type: application/json' ")
-    print(f"           -d '{json.dumps(first)}'", flush=True)
-    _show(url, _post(f"{url}/v1/recommend", first))
+    """Send requests one after the other, show the first answers, and time the rest."""
+    slate = {"user_id": users[0], "k": 5}
+    _say_request(f"\n[{N_STEPS}/{N_STEPS}] ask it", f"{url}/v1/recommend", slate)
+    items = _post(f"{url}/v1/recommend", slate)["items"]
+    titles = {item["item_id"]: _title(url, item["item_id"]) for item in items}
+    _print_items(["pctr"], items, titles)
+    bids = [
+        {"item_id": item["item_id"], "bid": bid} for item, bid in zip(items, BIDS, strict=False)
+    ]
+    asked = {"user_id": users[0], "items": bids}
+    _say_request("      and with a bid per click", f"{url}/v1/rank", asked)
+    _print_items(["ecpm", "pctr"], _ranked(f"{url}/v1/rank", asked), titles)
     times_ms = []
     for number in range(N_REQUESTS):
         started_s = CLOCK.monotonic_s()
@@ -162,11 +190,32 @@ def _ask(url: str, users: list[str]) -> dict[str, float]:
     return {"p50_ms": cuts[49], "p99_ms": cuts[98]}
 
 
-def _show(url: str, answer: dict[str, Any]) -> None:
-    for item in answer["items"]:
-        with urllib.request.urlopen(f"{url}/v1/items/{item['item_id']}", timeout=10) as response:
-            title = json.load(response)["attributes"].get("title") or item["item_id"]
-        print(f"        {item['score']:8.3f}  {title}")
+def _ranked(url: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the ranked items, which the ranker has to know: frame and catalogue share their ids."""
+    items: list[dict[str, Any]] = _post(url, asked)["items"]
+    strange = [item["item_id"] for item in items if not item["known"]]
+    if strange:
+        raise VizslaError(f"{url}: item {strange[0]} is not in the catalogue")
+    return items
+
+
+def _say_request(title: str, url: str, body: dict[str, Any]) -> None:
+    print(f"{title}\n      curl -s {url} -H 'Content-Type: application/json'")
+    print(f"           -d '{json.dumps(body)}'", flush=True)
+
+
+def _title(url: str, item_id: str) -> str:
+    with urllib.request.urlopen(f"{url}/v1/items/{item_id}", timeout=10) as response:
+        return str(json.load(response)["attributes"].get("title") or item_id)
+
+
+def _print_items(
+    columns: Sequence[str], items: Sequence[dict[str, Any]], titles: dict[str, str]
+) -> None:
+    print("        " + "".join(f"{name:>8}  " for name in columns))
+    for item in items:
+        figures = "".join(f"{item[name]:8.3f}  " for name in columns)
+        print(f"        {figures}{titles[item['item_id']]}", flush=True)
 
 
 def _summary(run: Path, measured: dict[str, float], total_s: float) -> None:

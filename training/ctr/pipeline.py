@@ -176,7 +176,9 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
     if trained.stopped:
         return None
     train_s = request.clock.monotonic_s() - started_s
-    if trained.selected_by != recipe.metric:
+    if trained.selected_by is None:
+        say("validation has no row: the last epoch is kept")
+    elif trained.selected_by != recipe.metric:
         say(f"validation has no {recipe.metric}: the epoch is chosen by {trained.selected_by}")
     figures = judge(trained.ranker, rows)
     calibration = _calibrated(trained.ranker, rows["valid"], frame, request.seed)
@@ -231,12 +233,14 @@ def _calibrated(ranker: Ranker, valid: EncodedRows, frame: Frame, seed: int) -> 
 
 
 def _described(request: FrameRequest, ranker: Ranker, valid: EncodedRows) -> ImportanceReport:
-    """Measure what every field is worth, by shuffling it among validation rows."""
+    """Measure what every field is worth, by shuffling it among validation rows where there are any."""
     schema = ranker.schema
-    names = [one.spec.name for one in schema.kept]
+    names = [one.spec.name for one in schema.kept] if len(valid) else []
     with progress("shuffling fields", len(names), "fields") as bar:
-        found = shuffle_fields(
-            partial(predict, ranker), valid, names, seed=request.seed, progress=bar
+        found = (
+            shuffle_fields(partial(predict, ranker), valid, names, seed=request.seed, progress=bar)
+            if names
+            else None
         )
     widths = schema.search.settings.get("widths", ())
     regions = region_sizes(widths) if widths else ()

@@ -41,6 +41,8 @@ def attach_ranker(
 ) -> Bundle:
     """Write a new bundle: the given one with a ranker in place of any that it had.
 
+    A bundle in ``parent`` that has this very ranker is returned as it is.
+
     Args:
         bundle: Not in shards; it becomes ``parent`` of the new one.
         ranker: With all its kept item fields among the bundle's item columns.
@@ -73,6 +75,8 @@ def attach_ranker(
             dtype=dtype,
             columns=found,
         )
+        if entry == bundle.manifest.ranker and parent.resolve() == bundle.path.parent.resolve():
+            return bundle
         plain = _without_ranker(bundle)
         facts = {"ranker": entry}
         return derive(
@@ -85,13 +89,17 @@ def ranker_columns(
 ) -> dict[str, str]:
     """Return the item column of every kept item field: the one given, else the one of its name.
 
+    A column for an item field that a search has dropped is not needed and not refused: one command
+    serves every search of a frame.
+
     Raises:
         UsageError: There is no such column, or no such item field; names them all.
     """
     fields = [one.spec.name for one in schema.kept if one.spec.owner == "item"]
-    strange = sorted(set(given) - set(fields))
+    declared = {one.spec.name for one in schema.fields if one.spec.owner == "item"}
+    strange = sorted(set(given) - declared)
     if strange:
-        raise UsageError(f"{', '.join(strange)}: no item field that this ranker keeps")
+        raise UsageError(f"{', '.join(strange)}: no item field of this ranker")
     found = {name: given.get(name, name) for name in fields}
     missing = [name for name, column in found.items() if column not in bundle.items.column_names]
     if missing:

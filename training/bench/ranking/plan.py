@@ -58,6 +58,7 @@ PRESETS = Registry(
         "noise": "training.bench.ranking.quality:run_noise",
         "planted": "training.bench.ranking.planted:run_planted",
         "serving": "training.bench.ranking.wholes:run_serving",
+        "calibration": "training.bench.ranking.calibration:run_calibration",
         "library": "training.bench.ranking.wholes:run_library",
     },
 )

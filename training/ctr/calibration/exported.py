@@ -23,7 +23,14 @@ from vizsla.errors import CorruptArtifactError, UsageError
 from vizsla.models.ranker import Ranker, build_ranker
 from vizsla.models.ranker.calibration import Calibration
 
-__all__ = ["evaluate_ranker", "item_column", "open_model", "ranker_folder"]
+__all__ = [
+    "evaluate_ranker",
+    "held_out",
+    "item_column",
+    "open_model",
+    "ranker_folder",
+    "stored_calibration",
+]
 
 _MOST_NUMBERS = 20
 _N_PARTS = 5
@@ -57,17 +64,29 @@ def evaluate_ranker(
         UsageError: The frame lacks a field, or one of ``by`` has several values a row.
         DataError: The split has no rows.
     """
+    rows = held_out(exported, frame, split, by)
+    return judge(rows, stored_calibration(exported), seed=seed)
+
+
+def held_out(
+    exported: ExportedRanker, frame: Frame, split: FrameSplit, by: Sequence[str] = ()
+) -> HeldOut:
+    """Score the rows of a split, and group them by the values of fields.
+
+    Args:
+        exported: Whose raw logits are wanted.
+        frame: With the fields that the ranker reads.
+        split: Which rows.
+        by: Fields whose values make segments.
+
+    Raises:
+        UsageError: The frame lacks a field, or one of ``by`` has several values a row.
+    """
     _check_fields(exported, frame, by)
     scored = _score(exported, frame, split)
-    manifest = exported.manifest
-    calibration = (
-        Calibration(negative_ratio=manifest.dataset.negative_ratio)
-        if manifest.calibration is None
-        else Calibration.model_validate(manifest.calibration)
-    )
-    ref = manifest.uncertainty
+    ref = exported.manifest.uncertainty
     item = ref.item_field if ref is not None else item_column(frame)
-    rows = HeldOut(
+    return HeldOut(
         frame.manifest.name,
         split,
         scored.logits,
@@ -77,7 +96,14 @@ def evaluate_ranker(
         impressions=None if item is None else _impressions(frame, split, item),
         groups={name: _groups(frame.table(split, [name])[name]) for name in by},
     )
-    return judge(rows, calibration, seed=seed)
+
+
+def stored_calibration(exported: ExportedRanker) -> Calibration:
+    """Return what a ranker is served with; the raw score where nothing was fitted."""
+    manifest = exported.manifest
+    if manifest.calibration is None:
+        return Calibration(negative_ratio=manifest.dataset.negative_ratio)
+    return Calibration.model_validate(manifest.calibration)
 
 
 def open_model(exported: ExportedRanker) -> Ranker:

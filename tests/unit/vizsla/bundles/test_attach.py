@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from vizsla.bundle_cli import app
 from vizsla.bundles import load
-from vizsla.bundles.attach import attach_ranker, narrow_weights, number_in
+from vizsla.bundles.attach import attach_ranker, narrow_weights, number_in, ranker_columns
 from vizsla.clock import FakeClock
 from vizsla.errors import IncompatibleArtifactError, UsageError
 from vizsla.testing.bundles import tiny_bundle
@@ -78,10 +78,40 @@ def test_item_fields_without_a_column_are_named(ranker, tmp_path):
 
 def test_a_column_for_no_field_is_refused(bundle, ranker, tmp_path):
     """A typing mistake would otherwise leave the wrong column in use."""
-    with pytest.raises(UsageError, match="gerne: no item field that this ranker keeps"):
+    with pytest.raises(UsageError, match="gerne: no item field of this ranker"):
         attach_ranker(
             bundle, ranker, tmp_path / "out", clock=FakeClock(), columns={"gerne": "title"}
         )
+
+
+def test_the_same_ranker_again_makes_no_new_bundle(bundle, ranker, tmp_path):
+    """A script of commands can be run twice; another storage is another bundle."""
+    parent = tmp_path / "out"
+    made = attach_ranker(bundle, ranker, parent, clock=FakeClock(), dtype="int8")
+    again = attach_ranker(made, ranker, parent, clock=FakeClock(), dtype="int8")
+    wide = attach_ranker(made, ranker, parent, clock=FakeClock())
+
+    assert again is made
+    assert wide.path != made.path
+
+
+def test_the_same_ranker_elsewhere_is_written_there(bundle, ranker, tmp_path):
+    """Who names a directory finds a bundle in it."""
+    made = attach_ranker(bundle, ranker, tmp_path / "out", clock=FakeClock())
+    other = attach_ranker(made, ranker, tmp_path / "other", clock=FakeClock())
+
+    assert other.path.parent == tmp_path / "other"
+
+
+def test_a_column_for_a_dropped_item_field_is_not_refused(bundle, ranker, tmp_path):
+    """One command serves every search of a frame."""
+    fields = tuple(
+        one.model_copy(update={"dim": 0}) if one.spec.name == "genre" else one
+        for one in ranker.schema.fields
+    )
+    schema = ranker.schema.model_copy(update={"fields": fields})
+
+    assert ranker_columns(schema, bundle, {"genre": "title"}) == {"item_id": "item_id"}
 
 
 def test_a_ranker_of_another_bundle_is_refused_on_loading(bundle, ranker, tmp_path):
@@ -103,6 +133,9 @@ def test_the_command_points_a_run_to_the_new_bundle(bundle, ranker, tmp_path):
 
     assert done.exit_code == 0, done.output
     assert load(tmp_path).manifest.ranker.dtype == "int8"
+
+    again = CliRunner().invoke(app, arguments)
+    assert "already has this ranker" in again.output + again.stderr
 
 
 @pytest.mark.parametrize(
