@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from training.razor.result import SearchResult
-from training.razor.settings import PruneSettings
+from training.razor.settings import CutRule, PruneSettings
 from vizsla.contracts.ranking import RankingSchema, SearchRecord, region_sizes
 from vizsla.errors import UsageError
 
 __all__ = [
     "curve",
+    "expected_width",
     "kept_regions",
     "last_where",
     "n_parameters",
@@ -41,7 +43,24 @@ def kept_regions(probabilities: Sequence[float], threshold: float) -> list[int]:
     return sorted(kept)
 
 
-def widths_at(result: SearchResult, threshold: float) -> dict[str, int]:
+def expected_width(probabilities: Sequence[float], sizes: Sequence[int], threshold: float) -> int:
+    """Return the expected columns, rounded up; 0 where having none is likelier than a threshold.
+
+    Example:
+        >>> expected_width([0.5, 0.2, 0.3], [0, 1, 4], 0.9)
+        2
+        >>> expected_width([0.95, 0.0, 0.05], [0, 1, 4], 0.9)
+        0
+    """
+    if probabilities[0] > threshold:
+        return 0
+    expected = sum(one * size for one, size in zip(probabilities, sizes, strict=True))
+    return math.ceil(round(expected, 6))
+
+
+def widths_at(
+    result: SearchResult, threshold: float, rule: CutRule = "cumulative"
+) -> dict[str, int]:
     """Return the columns that each field keeps.
 
     Fields that share a table have one width, the largest that one of them asks for: a table can
@@ -49,10 +68,16 @@ def widths_at(result: SearchResult, threshold: float) -> dict[str, int]:
     another reads its table.
     """
     sizes = region_sizes(result.settings.widths)
-    asked = {
-        name: sum(sizes[region] for region in kept_regions(found, threshold))
-        for name, found in result.probabilities.items()
-    }
+    if rule == "expected":
+        asked = {
+            name: expected_width(found, sizes, threshold)
+            for name, found in result.probabilities.items()
+        }
+    else:
+        asked = {
+            name: sum(sizes[region] for region in kept_regions(found, threshold))
+            for name, found in result.probabilities.items()
+        }
     return _agreed(result.schema_full, asked)
 
 
@@ -69,8 +94,9 @@ def prune(result: SearchResult, settings: PruneSettings | None = None) -> Rankin
     """
     settings = settings or PruneSettings()
     if settings.budget is None:
-        return _cut(result, settings.threshold, settings.max_width)
-    return _cut(result, *_within(result, settings.budget, settings.max_width))
+        return _cut(result, settings.threshold, settings.max_width, settings.rule)
+    threshold, cap = _within(result, settings.budget, settings.max_width, settings.rule)
+    return _cut(result, threshold, cap, settings.rule)
 
 
 def curve(result: SearchResult) -> list[RankingSchema]:
@@ -117,8 +143,10 @@ def _agreed(schema: RankingSchema, asked: Mapping[str, int]) -> dict[str, int]:
     return widths
 
 
-def _cut(result: SearchResult, threshold: float, max_width: int | None) -> RankingSchema:
-    widths = _capped(widths_at(result, threshold), max_width)
+def _cut(
+    result: SearchResult, threshold: float, max_width: int | None, rule: CutRule = "cumulative"
+) -> RankingSchema:
+    widths = _capped(widths_at(result, threshold, rule), max_width)
     if not any(widths.values()):
         raise UsageError(
             f"no field is left at razor.threshold={threshold:g}: raise it, or give razor.budget"
@@ -126,21 +154,23 @@ def _cut(result: SearchResult, threshold: float, max_width: int | None) -> Ranki
     settings = result.settings.model_dump(mode="json")
     record = SearchRecord(
         method="razor",
-        settings=settings | {"threshold": threshold, "max_width": max_width},
+        settings=settings | {"threshold": threshold, "max_width": max_width, "rule": rule},
         seed=result.seed,
         parent=result.schema_full.schema_id,
     )
     return resized(result.schema_full, widths, record, result.probabilities)
 
 
-def _within(result: SearchResult, budget: int, max_width: int | None) -> tuple[float, int | None]:
+def _within(
+    result: SearchResult, budget: int, max_width: int | None, rule: CutRule
+) -> tuple[float, int | None]:
     """Return the threshold and the largest width that fit a budget."""
 
     def size(threshold: float, cap: int | None) -> int:
-        widths = _capped(widths_at(result, threshold), cap)
+        widths = _capped(widths_at(result, threshold, rule), cap)
         return n_parameters(result.schema_full, widths)
 
-    thresholds = [one for one in _thresholds(result) if size(one, 1)]
+    thresholds = [one for one in _thresholds(result, rule) if size(one, 1)]
     place = last_where(len(thresholds), lambda i: size(thresholds[i], max_width) <= budget)
     if place >= 0:
         return thresholds[place], max_width
@@ -152,14 +182,14 @@ def _within(result: SearchResult, budget: int, max_width: int | None) -> tuple[f
     return thresholds[0], caps[place]
 
 
-def _thresholds(result: SearchResult) -> list[float]:
+def _thresholds(result: SearchResult, rule: CutRule = "cumulative") -> list[float]:
     """Return one threshold from every interval within which nothing changes, rising."""
     steps = {0.0}
     for found in result.probabilities.values():
-        total = 0.0
-        for one in sorted(found, reverse=True):
-            total += one
-            steps.add(total)
+        if rule == "expected":
+            steps.add(found[0])
+        else:
+            steps.update(accumulate(sorted(found, reverse=True)))
     edges = sorted(step for step in steps if step < 1)
     return [(low + high) / 2 for low, high in pairwise([*edges, 1.0])]
 

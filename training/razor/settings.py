@@ -6,10 +6,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["WIDTHS", "PruneSettings", "RazorSettings"]
+__all__ = ["WIDTHS", "CutRule", "PruneSettings", "RazorSettings"]
 
 WIDTHS = (0, 1, 2, 4, 8, 16, 30)
 """Sizes of the paper: region k holds the columns between two neighbours."""
+
+
+CutRule = Literal["cumulative", "expected"]
 
 
 class _Settings(BaseModel):
@@ -68,12 +71,16 @@ class PruneSettings(_Settings):
     """Where to cut what a search found.
 
     Attributes:
-        threshold: Regions of a field are kept, likeliest first, until their probabilities
-            together exceed it.
+        rule: ``cumulative``, the paper's: regions of a field are kept, likeliest first, until
+            their probabilities together exceed the threshold.  ``expected``: a field is dropped
+            where having no columns is likelier than the threshold, and gets its expected number
+            of columns otherwise; for searches that end undecided, as those over many rows do.
+        threshold: See ``rule``; a larger one keeps more.
         budget: Entries that all tables together may have; finds the threshold. Wins over it.
         max_width: No field is wider.
     """
 
+    rule: CutRule = "cumulative"
     threshold: float = Field(default=0.3, gt=0, lt=1)
     budget: int | None = Field(default=None, ge=1)
     max_width: int | None = Field(default=None, ge=1)

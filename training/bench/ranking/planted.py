@@ -39,13 +39,13 @@ COLUMNS = (
 ARMS = ("full", RAZOR, "magnitude")
 ROWS = 4_000_000
 SEEDS = 3
-FIRST_SEED = 1
-"""Frame 0 is the one that the settings below were chosen on."""
+FIRST_SEED = 4
+"""The settings below were chosen on frames before."""
 
 # products of two fields are what an FM part sees at once, and a perceptron after many rows
 _RANKER = RankerSettings(model="deepfm", epochs=2, model_settings={"hidden": [128, 64]})
 _RAZOR = RazorSettings(backbone="deepfm")
-_CUT = PruneSettings(threshold=0.7)
+_CUT = PruneSettings(rule="expected", threshold=0.9)
 _BUDGET_RATIO = 0.5
 
 

@@ -40,6 +40,23 @@ def test_regions_that_are_not_neighbours_may_be_kept():
     assert kept_regions([0.1, 0.05, 0.05, 0.4, 0.05, 0.3, 0.05], 0.6) == [3, 5]
 
 
+def test_expected_widths_drop_only_what_is_likely_useless(two):
+    """0.5 x 1 + 0.4 x 1 is 0.9, rounded up; "weak" has no columns with 0.95."""
+    result = make_result(two, {"strong": (0.1, 0.5, 0.4), "weak": (0.95, 0.03, 0.02)})
+    cut = [prune(result, PruneSettings(rule="expected", threshold=one)) for one in (0.9, 0.96)]
+
+    assert [[field.dim for field in schema.fields] for schema in cut] == [[1, 0], [1, 1]]
+
+
+@given(low=THRESHOLDS, high=THRESHOLDS)
+def test_a_larger_threshold_never_keeps_less_by_expectation(make_schema, low, high):
+    fields = make_schema(["strong", "weak"], dim=2)
+    result = make_result(fields, {"strong": (0.6, 0.3, 0.1), "weak": (0.3, 0.3, 0.4)})
+    less, more = (widths_at(result, one, "expected") for one in sorted([low, high]))
+
+    assert all(less[name] <= more[name] for name in less)
+
+
 def test_a_field_whose_likeliest_region_has_no_columns_is_dropped(two):
     result = make_result(two, {"strong": (0.1, 0.8, 0.1), "weak": (0.7, 0.2, 0.1)})
     schema = prune(result, PruneSettings(threshold=0.5))
