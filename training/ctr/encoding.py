@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from vizsla.cli_output import progress
 from vizsla.contracts.features import FrameSplit
 from vizsla.contracts.fields import FieldSpec
 from vizsla.datasets.frames import Frame
@@ -18,22 +21,96 @@ from vizsla.fields import EncodedRows, Ragged
 from vizsla.fields.encoders import FieldEncoders
 from vizsla.files import atomic_directory
 
-__all__ = ["encode_split", "encode_to_disk", "fit_encoders", "join", "open_encoded"]
+__all__ = [
+    "StoppedError",
+    "encode_frame",
+    "encode_split",
+    "encode_to_disk",
+    "fit_encoders",
+    "forget_encoded",
+    "join",
+    "open_encoded",
+]
 
 _FILE = "encoded.json"
+_FIELDS = "fields"
+_ENCODED = "encoded"
 Number = TypeVar("Number", np.int32, np.int64, np.float32)
 
 
-def fit_encoders(frame: Frame, folder: Path) -> FieldEncoders:
+Tables = Iterator[pl.DataFrame]
+Watch = Callable[[Tables], Tables]
+"""Hands tables on, and may look at each."""
+
+
+class StoppedError(Exception):
+    """Somebody asked to stop; never leaves the pipelines."""
+
+
+def _unwatched(tables: Tables) -> Tables:
+    return tables
+
+
+def encode_frame(
+    frame: Frame,
+    out: Path,
+    splits: Sequence[FrameSplit],
+    memory_rows: int,
+    should_stop: Callable[[], bool],
+) -> tuple[FieldEncoders, dict[FrameSplit, EncodedRows]]:
+    """Fit encoders and encode splits, with a bar; a second call goes on where one was stopped.
+
+    Args:
+        frame: The rows.
+        out: Run's folder: encoders go to ``fields/``, splits that are large to ``encoded/SPLIT``.
+        splits: Which to return.
+        memory_rows: The most rows of a split in memory.
+        should_stop: Asked after every row group.
+
+    Raises:
+        StoppedError: It said so; splits and encoders that were complete stay.
+    """
+    sizes = {name: counts.n_rows for name, counts in frame.manifest.splits.items()}
+    total = sizes.get("train", 0) + sum(sizes.get(split, 0) for split in splits)
+    with progress(f"encoding {frame.manifest.name}", total, "rows") as bar:
+
+        def watch(tables: Tables) -> Tables:
+            for table in tables:
+                yield table
+                bar.advance(table.height)
+                if should_stop():
+                    raise StoppedError
+
+        encoders = fit_encoders(frame, out / _FIELDS, watch)
+        rows = {
+            split: encode_split(frame, encoders, split, out / _ENCODED / split, memory_rows, watch)
+            for split in splits
+        }
+    return encoders, rows
+
+
+def forget_encoded(out: Path) -> None:
+    """Remove what ``encode_frame`` has written."""
+    for name in (_FIELDS, _ENCODED):
+        shutil.rmtree(out / name, ignore_errors=True)
+
+
+def fit_encoders(frame: Frame, folder: Path, watch: Watch = _unwatched) -> FieldEncoders:
     """Fit encoders on the training rows, or read those of the folder."""
     if not folder.is_dir():
         names = [field.name for field in frame.manifest.fields]
-        FieldEncoders.fit(frame.manifest.fields, frame.tables("train", names)).save(folder)
+        tables = watch(frame.tables("train", names))
+        FieldEncoders.fit(frame.manifest.fields, tables).save(folder)
     return FieldEncoders.load(folder)
 
 
 def encode_split(
-    frame: Frame, encoders: FieldEncoders, split: FrameSplit, folder: Path, memory_rows: int
+    frame: Frame,
+    encoders: FieldEncoders,
+    split: FrameSplit,
+    folder: Path,
+    memory_rows: int,
+    watch: Watch = _unwatched,
 ) -> EncodedRows:
     """Return a split as codes.
 
@@ -44,21 +121,28 @@ def encode_split(
         folder: For the codes of a split with more rows than memory should hold; taken as it is
             where it is there.
         memory_rows: The most rows in memory.
+        watch: Looks at the tables as they are read.
     """
     counts = frame.manifest.splits.get(split)
     if counts is None or counts.n_rows <= memory_rows:
-        parts = [encoders.encode(table) for table in frame.tables(split)]
+        parts = [encoders.encode(table) for table in watch(frame.tables(split))]
         return join(parts) if parts else encoders.encode(frame.table(split))
     if not folder.is_dir():
-        encode_to_disk(frame, encoders, split, folder)
+        encode_to_disk(frame, encoders, split, folder, watch)
     return open_encoded(folder, encoders.fields)
 
 
-def encode_to_disk(frame: Frame, encoders: FieldEncoders, split: FrameSplit, folder: Path) -> None:
+def encode_to_disk(
+    frame: Frame,
+    encoders: FieldEncoders,
+    split: FrameSplit,
+    folder: Path,
+    watch: Watch = _unwatched,
+) -> None:
     """Write a split's codes, one file per field, a row group at a time; all or nothing."""
     with atomic_directory(folder) as temporary:
         writer = _Writer(temporary, encoders.fields)
-        for table in frame.tables(split):
+        for table in watch(frame.tables(split)):
             writer.add(encoders.encode(table))
         writer.close()
 

@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.ctr.calibration.choose import choose
-from training.ctr.encoding import encode_split, fit_encoders
+from training.ctr.encoding import StoppedError, encode_frame, forget_encoded
 from training.ctr.exporting import Trained, export
 from training.ctr.judging import judge
 from training.ctr.loop import train_ranker
@@ -38,6 +40,7 @@ from vizsla.cli_output import progress, say
 from vizsla.config import default_threads
 from vizsla.contracts.ranking import RankingSchema, region_sizes
 from vizsla.datasets.frames import Frame, read_frame
+from vizsla.datasets.frames.storage import SPLITS
 from vizsla.errors import ConfigError, IncompatibleArtifactError
 from vizsla.fields import EncodedRows
 from vizsla.fields.encoders import FieldEncoders
@@ -125,13 +128,15 @@ def _opened(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> Ranker
     )
     if request.fresh:
         (out / RESULT).unlink(missing_ok=True)
-        for name in ("fields", "encoded", RANKER):
-            shutil.rmtree(out / name, ignore_errors=True)
+        forget_encoded(out)
+        shutil.rmtree(out / RANKER, ignore_errors=True)
     found = read_run(out)
     if found is not None and (out / RESULT).is_file():
         refuse_other(out, found, wanted)
         return _read_result(out / RESULT)
     open_run(out, wanted, resume=request.resume, fresh=request.fresh)
+    if found is not None and found.content_hash != wanted.content_hash:
+        forget_encoded(out)  # of a run on other data that was stopped before its first checkpoint
     return None
 
 
@@ -143,15 +148,13 @@ def _read_result(path: Path) -> RankerResult:
 
 
 def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerResult | None:
-    say(f"encoding {frame.manifest.name}")
-    encoders = fit_encoders(frame, request.out / "fields")
-    schema = _schema(recipe, frame, encoders)
-    rows = {
-        split: encode_split(
-            frame, encoders, split, request.out / "encoded" / split, recipe.buffer_rows
+    try:
+        encoders, rows = encode_frame(
+            frame, request.out, SPLITS, recipe.buffer_rows, request.should_stop
         )
-        for split in ("train", "valid", "test")
-    }
+    except StoppedError:
+        return None
+    schema = _schema(recipe, frame, encoders)
     started_s = request.clock.monotonic_s()
     total = len(rows["train"]) * recipe.epochs
     with progress(f"training {recipe.model}", total, "rows") as bar:
@@ -171,8 +174,9 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
     train_s = request.clock.monotonic_s() - started_s
     if trained.selected_by != recipe.metric:
         say(f"validation has no {recipe.metric}: the epoch is chosen by {trained.selected_by}")
-    figures = judge(trained.ranker, rows)
-    calibration = _calibrated(trained.ranker, rows["valid"], frame, request.seed)
+    logits = {split: raw_logits(trained.ranker, rows[split]) for split in SPLITS[1:]}
+    figures = judge(logits, rows)
+    calibration = _calibrated(logits["valid"], rows["valid"], frame, request.seed)
     exported = export(
         request.out / RANKER,
         Trained(trained.ranker, recipe, frame, encoders, figures, calibration),
@@ -193,11 +197,13 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
     )
 
 
-def _calibrated(ranker: Ranker, valid: EncodedRows, frame: Frame, seed: int) -> Calibration:
+def _calibrated(
+    logits: NDArray[np.float32], valid: EncodedRows, frame: Frame, seed: int
+) -> Calibration:
     """Choose the curve of the probabilities on validation rows, and say which."""
     assert valid.labels is not None
     ratio = frame.manifest.negative_ratio
-    choice = choose(raw_logits(ranker, valid), valid.labels, seed=seed, negative_ratio=ratio)
+    choice = choose(logits, valid.labels, seed=seed, negative_ratio=ratio)
     say(choice.note or f"calibrated on validation by the curve {choice.calibration.curve.type}")
     return choice.calibration
 
