@@ -67,6 +67,7 @@ class RankerResult(BaseModel):
         parameters: All weights, those tables included.
         rows_per_s: Training rows per second, mean over the epochs.
         train_s: Seconds from start (or resume) to the end of training.
+        encode_s: Seconds before it, for encoders and codes; 0 in results of older versions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,6 +81,7 @@ class RankerResult(BaseModel):
     parameters: int
     rows_per_s: float
     train_s: float
+    encode_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ def _read_result(path: Path) -> RankerResult:
 
 
 def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerResult | None:
+    opened_s = request.clock.monotonic_s()
     try:
         encoders, rows = encode_frame(
             frame, request.out, SPLITS, recipe.buffer_rows, request.should_stop
@@ -194,6 +197,7 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
         parameters=sum(p.numel() for p in trained.ranker.parameters()),
         rows_per_s=sum(speeds) / len(speeds),
         train_s=train_s,
+        encode_s=started_s - opened_s,
     )
 
 
