@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ from vizsla.fields.encoders import FieldEncoders
 from vizsla.files import atomic_directory
 
 __all__ = [
+    "Coder",
+    "FrameReader",
     "StoppedError",
     "encode_frame",
     "encode_split",
@@ -30,25 +33,34 @@ __all__ = [
     "forget_encoded",
     "join",
     "open_encoded",
+    "plain_reader",
 ]
 
 _FILE = "encoded.json"
 _FIELDS = "fields"
 _ENCODED = "encoded"
 Number = TypeVar("Number", np.int32, np.int64, np.float32)
+Part = TypeVar("Part", bound=Sized)
 
 
-Tables = Iterator[pl.DataFrame]
-Watch = Callable[[Tables], Tables]
-"""Hands tables on, and may look at each."""
+Coder = Callable[[Frame, FieldEncoders, FrameSplit], Iterator[EncodedRows]]
+"""Yields the codes of a split, some rows at a time, in order."""
+
+FrameReader = Callable[[], AbstractContextManager[Coder]]
+"""Holds what a coder needs for the length of a block."""
 
 
 class StoppedError(Exception):
     """Somebody asked to stop; never leaves the pipelines."""
 
 
-def _unwatched(tables: Tables) -> Tables:
-    return tables
+def _coded(frame: Frame, encoders: FieldEncoders, split: FrameSplit) -> Iterator[EncodedRows]:
+    return map(encoders.encode, frame.tables(split))
+
+
+def plain_reader() -> AbstractContextManager[Coder]:
+    """Encode in this process, a row group at a time."""
+    return nullcontext(_coded)
 
 
 def encode_frame(
@@ -57,6 +69,7 @@ def encode_frame(
     splits: Sequence[FrameSplit],
     memory_rows: int,
     should_stop: Callable[[], bool],
+    reader: FrameReader = plain_reader,
 ) -> tuple[FieldEncoders, dict[FrameSplit, EncodedRows]]:
     """Fit encoders and encode splits, with a bar; a second call goes on where one was stopped.
 
@@ -66,6 +79,7 @@ def encode_frame(
         splits: Which to return.
         memory_rows: The most rows of a split in memory.
         should_stop: Asked after every row group.
+        reader: Who encodes; the codes are the same.
 
     Raises:
         StoppedError: It said so; splits and encoders that were complete stay.
@@ -74,18 +88,26 @@ def encode_frame(
     total = sizes.get("train", 0) + sum(sizes.get(split, 0) for split in splits)
     with progress(f"encoding {frame.manifest.name}", total, "rows") as bar:
 
-        def watch(tables: Tables) -> Tables:
-            for table in tables:
-                yield table
-                bar.advance(table.height)
+        def watched(parts: Iterator[Part]) -> Iterator[Part]:
+            for part in parts:
+                yield part
+                bar.advance(len(part))
                 if should_stop():
                     raise StoppedError
 
-        encoders = fit_encoders(frame, out / _FIELDS, watch)
-        rows = {
-            split: encode_split(frame, encoders, split, out / _ENCODED / split, memory_rows, watch)
-            for split in splits
-        }
+        encoders = fit_encoders(frame, out / _FIELDS, watched)
+        with reader() as coder:
+            rows = {
+                split: encode_split(
+                    frame,
+                    encoders,
+                    split,
+                    out / _ENCODED / split,
+                    memory_rows,
+                    lambda *which: watched(coder(*which)),
+                )
+                for split in splits
+            }
     return encoders, rows
 
 
@@ -95,11 +117,15 @@ def forget_encoded(out: Path) -> None:
         shutil.rmtree(out / name, ignore_errors=True)
 
 
-def fit_encoders(frame: Frame, folder: Path, watch: Watch = _unwatched) -> FieldEncoders:
-    """Fit encoders on the training rows, or read those of the folder."""
+def fit_encoders(
+    frame: Frame,
+    folder: Path,
+    watched: Callable[[Iterator[pl.DataFrame]], Iterator[pl.DataFrame]] = iter,
+) -> FieldEncoders:
+    """Fit encoders on the training rows, or read those of the folder; ``watched`` hands them on."""
     if not folder.is_dir():
         names = [field.name for field in frame.manifest.fields]
-        tables = watch(frame.tables("train", names))
+        tables = watched(frame.tables("train", names))
         FieldEncoders.fit(frame.manifest.fields, tables).save(folder)
     return FieldEncoders.load(folder)
 
@@ -110,7 +136,7 @@ def encode_split(
     split: FrameSplit,
     folder: Path,
     memory_rows: int,
-    watch: Watch = _unwatched,
+    coder: Coder = _coded,
 ) -> EncodedRows:
     """Return a split as codes.
 
@@ -121,14 +147,14 @@ def encode_split(
         folder: For the codes of a split with more rows than memory should hold; taken as it is
             where it is there.
         memory_rows: The most rows in memory.
-        watch: Looks at the tables as they are read.
+        coder: Who encodes.
     """
     counts = frame.manifest.splits.get(split)
     if counts is None or counts.n_rows <= memory_rows:
-        parts = [encoders.encode(table) for table in watch(frame.tables(split))]
+        parts = list(coder(frame, encoders, split))
         return join(parts) if parts else encoders.encode(frame.table(split))
     if not folder.is_dir():
-        encode_to_disk(frame, encoders, split, folder, watch)
+        encode_to_disk(frame, encoders, split, folder, coder)
     return open_encoded(folder, encoders.fields)
 
 
@@ -137,13 +163,13 @@ def encode_to_disk(
     encoders: FieldEncoders,
     split: FrameSplit,
     folder: Path,
-    watch: Watch = _unwatched,
+    coder: Coder = _coded,
 ) -> None:
     """Write a split's codes, one file per field, a row group at a time; all or nothing."""
     with atomic_directory(folder) as temporary:
         writer = _Writer(temporary, encoders.fields)
-        for table in watch(frame.tables(split)):
-            writer.add(encoders.encode(table))
+        for part in coder(frame, encoders, split):
+            writer.add(part)
         writer.close()
 
 

@@ -153,7 +153,7 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
     opened_s = request.clock.monotonic_s()
     try:
         encoders, rows = encode_frame(
-            frame, request.out, SPLITS, recipe.buffer_rows, request.should_stop
+            frame, request.out, SPLITS, recipe.buffer_rows, request.should_stop, request.reader
         )
     except StoppedError:
         return None

@@ -146,7 +146,7 @@ def _searched(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> Searc
     if path.is_file():
         return SearchResult.load(path)
     encoders, rows = encode_frame(
-        frame, request.out, ("train",), recipe.buffer_rows, request.should_stop
+        frame, request.out, ("train",), recipe.buffer_rows, request.should_stop, request.reader
     )
     options = recipe.razor.search
     schema = encoders.schema(frame.manifest, options.widths[-1])
