@@ -60,8 +60,7 @@ class SparseAdam(torch.optim.Optimizer):
 
     def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
         assert parameter.grad is not None
-        gradient = parameter.grad.coalesce()
-        rows, values = gradient.indices()[0], gradient.values()
+        rows, values = _summed(parameter.grad)
         state, (beta1, beta2) = self.state[parameter], group["betas"]
         state["step"] += 1
         step = state["step"].item()
@@ -72,6 +71,23 @@ class SparseAdam(torch.optim.Optimizer):
         divisor = square.sqrt_().add_(group["eps"])
         rate = group["lr"] * math.sqrt(1 - beta2**step) / (1 - beta1**step)
         parameter.index_add_(0, rows, mean.div_(divisor), alpha=-rate)
+
+
+def _summed(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``(R,)`` different rows of a sparse gradient, rising, and ``(R, W)`` their sums.
+
+    For tables that are not huge a mark per row is twice as fast as torch's sort.
+    """
+    if gradient.is_coalesced() or len(gradient) > LARGE_ROWS:
+        gradient = gradient.coalesce()
+        return gradient.indices()[0], gradient.values()
+    wanted, values = gradient._indices()[0], gradient._values()
+    places = torch.zeros(len(gradient), dtype=torch.int64)
+    places[wanted] = 1
+    rows = places.nonzero()[:, 0]
+    places[rows] = torch.arange(len(rows))
+    sums = values.new_zeros(len(rows), values.shape[1])
+    return rows, sums.index_add_(0, places[wanted], values)
 
 
 class RowwiseAdagrad(torch.optim.Optimizer):
@@ -92,8 +108,7 @@ class RowwiseAdagrad(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                gradient = parameter.grad.coalesce()
-                rows, values = gradient.indices()[0], gradient.values()
+                rows, values = _summed(parameter.grad)
                 sums = self.state[parameter]["sum"]
                 now = sums[rows] + values.square().mean(1)
                 sums[rows] = now

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.optim import Adam, Optimizer, SparseAdam
+from torch.optim import Adam, Optimizer
 
+from training.ctr.optimizers import SparseAdam
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.errors import DataError, TrainingError
 from vizsla.fields import EncodedRows
@@ -62,7 +63,7 @@ def optimisers(
     ]
     left |= {id(weight) for weight in tables}
     dense = [weight for weight in model.parameters() if id(weight) not in left]
-    return [Adam(dense, lr=learning_rate), SparseAdam(tables, lr=learning_rate)]
+    return [Adam(dense, lr=learning_rate, fused=True), SparseAdam(tables, lr=learning_rate)]
 
 
 def step(loss: Tensor, optimizers: list[Optimizer]) -> float:

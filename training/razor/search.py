@@ -39,8 +39,8 @@ from training.razor.settings import RazorSettings
 from training.razor.supernet import RazorEmbeddings, regions, widened
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.fields import EncodedRows
-from vizsla.models.ranker import Ranker
-from vizsla.models.ranker.dnn import Dnn, DnnConfig
+from vizsla.models.ranker import RANKERS, Ranker
+from vizsla.models.ranker.base import Backbone
 from vizsla.models.recommender.layers import initialise
 from vizsla.rng import numpy_generator, torch_generator
 
@@ -146,12 +146,21 @@ def supernet(
         gate_first_order=settings.gate_first_order,
     )
     embeddings.temperature = settings.temperature
-    backbone = Dnn(schema, DnnConfig(hidden=settings.hidden, layer_norm=settings.layer_norm))
+    backbone = _backbone(schema, settings)
     model = Ranker(schema, backbone, embeddings)
     embeddings.reset_parameters(seed)
 
     initialise(backbone, torch_generator(seed, "backbone"))
     return model, embeddings
+
+
+def _backbone(schema: RankingSchema, settings: RazorSettings) -> Backbone:
+    kind = RANKERS.load(settings.backbone)
+    layers = {"hidden": settings.hidden, "layer_norm": settings.layer_norm}
+    known = kind.config_class.model_fields
+    config = kind.config_class(**{name: one for name, one in layers.items() if name in known})
+    made: Backbone = kind(schema, config)
+    return made
 
 
 def _train(run: SupernetRun) -> None:
@@ -168,6 +177,7 @@ def _train(run: SupernetRun) -> None:
         others = _others(run, held, own, generator)
         for places in batch_rows(len(own), run.settings.batch_size, generator):
             run.embeddings.temperature = _temperature(run.settings, done / batches)
+            run.embeddings.learns_importances = done >= run.settings.warmup * batches
             run.losses.append(step(_loss(run, own[places], joint=joint), weights))
             for other in islice(others, 1):
                 step(_loss(run, held[other], joint=True), choices)

@@ -24,6 +24,8 @@ class RazorSettings(_Settings):
             neighbours are a region, and the first region is having no columns at all.
         temperature: Of the softmax over a field's regions, at the end of the search.
         temperature_start: At its beginning; falls geometrically. Unset: the same all the time.
+        warmup: Share of the steps before importances learn too: vectors that know nothing yet
+            are noise, which a field is better without.
         penalty: Weight of the expected widths in the loss; 0.01 of it per column.
         penalty_by: Whether a column costs the same in every ``field``, or by the field's share
             of the ``vocabulary`` (mean 1 over fields).
@@ -33,21 +35,24 @@ class RazorSettings(_Settings):
         held_out: Share of the rows that only importances learn from; 0 learns both from all.
         gate_first_order: Whether a field's first-order term fades as the field does.
         batch_norm: Of vectors before the mask: over each ``field``, ``shared`` by all, or ``off``.
-        hidden: Layers of the perceptron.
+        backbone: Model that reads the faded vectors.
+        hidden: Layers of its perceptron.
         layer_norm: Whether they are normalised.
     """
 
     widths: tuple[int, ...] = WIDTHS
     temperature: float = Field(default=0.05, gt=0)
     temperature_start: float | None = Field(default=None, gt=0)
+    warmup: float = Field(default=0.3, ge=0, lt=1)
     penalty: float = Field(default=1e-4, ge=0)
     penalty_by: Literal["field", "vocabulary"] = "field"
     learning_rate: float = Field(default=0.01, gt=0)
-    batch_size: int = Field(default=256, ge=2)
+    batch_size: int = Field(default=512, ge=2)
     passes: int = Field(default=1, ge=1)
     held_out: float = Field(default=0.0, ge=0, lt=1)
     gate_first_order: bool = True
     batch_norm: Literal["field", "shared", "off"] = "field"
+    backbone: Literal["dnn", "fm", "deepfm", "dcnv2"] = "dnn"
     hidden: tuple[int, ...] = (128, 64)
     layer_norm: bool = False
 

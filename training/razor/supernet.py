@@ -9,7 +9,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
 
 from vizsla.contracts.ranking import RankerField, RankingSchema
 from vizsla.models.ranker import Embedded, FieldInputs
@@ -59,6 +58,7 @@ class RazorEmbeddings(nn.Module):
     Attributes:
         importances: ``(F, K)``, what the probabilities are the softmax of.
         temperature: Of that softmax.
+        learns_importances: Whether gradients reach ``importances``.
         names: ``(F,)`` fields in the order of the rows of ``importances``.
     """
 
@@ -77,12 +77,13 @@ class RazorEmbeddings(nn.Module):
         fields = [*single, *lists]
         self.names = tuple(field.spec.name for field in fields)
         self.temperature = 1.0
+        self.learns_importances = True
         self._gated, self._batch_norm = gate_first_order, batch_norm
         self._owners = [field for field in schema.fields if not field.spec.shares]
         self.firsts, n_rows = first_rows(schema)
         width = masks.shape[1]
-        self.table = nn.Embedding(n_rows, width, sparse=True)
-        self.first = nn.Embedding(n_rows, 1, sparse=True)
+        # the last column is the first-order weight: one gather and one sparse gradient a step
+        self.table = nn.Embedding(n_rows, width + 1, sparse=True)
         self.importances = nn.Parameter(torch.zeros(len(fields), len(masks)))
         self.register_buffer("masks", masks)
         self._single_firsts = torch.tensor([self.firsts[one.spec.name] for one in single])
@@ -96,8 +97,8 @@ class RazorEmbeddings(nn.Module):
             for field in self._owners:
                 rows = self.rows(field)
                 generator = torch_generator(seed, "vectors", field.spec.name)
-                self.table.weight[rows].normal_(std=_SCALE, generator=generator)
-            self.first.weight.zero_()
+                self.table.weight[rows, :-1].normal_(std=_SCALE, generator=generator)
+            self.table.weight[:, -1].zero_()
             self.importances.zero_()
 
     def rows(self, field: RankerField) -> slice:
@@ -107,7 +108,8 @@ class RazorEmbeddings(nn.Module):
 
     def probabilities(self) -> Tensor:
         """Return ``(F, K)``: how likely each choice is, by field."""
-        return torch.softmax(self.importances / self.temperature, dim=1)
+        found = torch.softmax(self.importances / self.temperature, dim=1)
+        return found if self.learns_importances else found.detach()
 
     def forward(self, inputs: FieldInputs) -> Embedded:
         """Look up B rows; the vectors of lists are averaged."""
@@ -115,24 +117,23 @@ class RazorEmbeddings(nn.Module):
 
     def blend(self, inputs: FieldInputs, probabilities: Tensor) -> Embedded:
         """Look up B rows under given ``(F, K)`` probabilities."""
-        vectors = self._normalised(self._look_up(inputs, self.table))
-        faded = vectors * (probabilities @ self.masks)
-        first = self._look_up(inputs, self.first)[:, :, 0]
+        looked_up = self._look_up(inputs)
+        vectors, first = looked_up[:, :, :-1], looked_up[:, :, -1]
+        faded = self._normalised(vectors) * (probabilities @ self.masks)
         if self._gated:
             empty = (self.masks.sum(1) == 0).float()
             first = first * (1 - probabilities @ empty)
         return Embedded(dict(zip(self.names, faded.unbind(1), strict=True)), first.sum(1))
 
-    def _look_up(self, inputs: FieldInputs, table: nn.Embedding) -> Tensor:
-        """Return ``(B, F, columns)``."""
-        parts = [table(inputs.single + self._single_firsts)]
-        for first, values, offsets in zip(
-            self._list_firsts, inputs.values, inputs.offsets, strict=True
-        ):
-            bags = embedding_bag(
-                values + first, table.weight, offsets[:-1], mode="mean", sparse=True
-            )
-            parts.append(bags[:, None])
+    def _look_up(self, inputs: FieldInputs) -> Tensor:
+        """Return ``(B, F, W + 1)``, from one look-up: adding sparse gradients costs more."""
+        single = inputs.single + self._single_firsts
+        lists = [v + first for v, first in zip(inputs.values, self._list_firsts, strict=True)]
+        rows: Tensor = self.table(torch.cat([single.flatten(), *lists]))
+        found, *values = torch.split(rows, [single.numel(), *map(len, lists)])
+        parts = [found.view(*single.shape, -1)]
+        for own, offsets in zip(values, inputs.offsets, strict=True):
+            parts.append(_means(own, offsets)[:, None])
         return torch.cat(parts, dim=1)
 
     def _normalised(self, vectors: Tensor) -> Tensor:
@@ -142,6 +143,14 @@ class RazorEmbeddings(nn.Module):
             vectors.flatten(0, 1) if self._batch_norm == "shared" else vectors.flatten(1)
         )
         return normal.view_as(vectors)
+
+
+def _means(vectors: Tensor, offsets: Tensor) -> Tensor:
+    """Return ``(B, columns)`` means of consecutive vectors; zero where there are none."""
+    lengths = offsets.diff()
+    owners = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
+    sums = vectors.new_zeros(len(lengths), vectors.shape[1]).index_add(0, owners, vectors)
+    return sums / lengths.clamp(min=1)[:, None]
 
 
 def first_rows(schema: RankingSchema) -> tuple[dict[str, int], int]:

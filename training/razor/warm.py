@@ -45,7 +45,7 @@ def warm_weights(searched: Searched, schema: RankingSchema) -> dict[str, Tensor]
 def _first_order(searched: Searched, field: RankerField) -> Tensor:
     """Return ``(n_codes, 1)`` first-order weights, faded as the search has."""
     embeddings = searched.embeddings
-    weights = embeddings.first.weight[embeddings.rows(field)]
+    weights = embeddings.table.weight[embeddings.rows(field), -1:]
     kept = 1 - searched.result.probabilities[field.spec.name][0]
     return weights * kept if searched.result.settings.gate_first_order else weights
 
@@ -53,11 +53,11 @@ def _first_order(searched: Searched, field: RankerField) -> Tensor:
 def _seen(searched: Searched, name: str) -> Tensor:
     """Return the table as the layers saw it for one field."""
     embeddings = searched.embeddings
-    place, width = embeddings.names.index(name), embeddings.table.embedding_dim
+    place, width = embeddings.names.index(name), embeddings.masks.shape[1]
     mask = embeddings.probabilities()[place] @ embeddings.masks
     norm = embeddings.normalise
     if searched.result.settings.batch_norm == "off":
-        return embeddings.table.weight * mask
+        return embeddings.table.weight[:, :-1] * mask
     assert norm.running_mean is not None
     assert norm.running_var is not None
     own = (
@@ -65,7 +65,7 @@ def _seen(searched: Searched, name: str) -> Tensor:
         if len(norm.running_mean) == width
         else slice(place * width, (place + 1) * width)
     )
-    centred = embeddings.table.weight - norm.running_mean[own]
+    centred = embeddings.table.weight[:, :-1] - norm.running_mean[own]
     normal: Tensor = centred / (norm.running_var[own] + norm.eps).sqrt()
     return normal * mask
 

@@ -44,6 +44,7 @@ class ArmJob:
         max_rows: Training rows that are read; 0 for all.
         ranker: The loop that every arm gets.
         razor: Of the search.
+        cut: Where it is cut; a result that is larger than the budget is cut to it.
     """
 
     home: Path
@@ -56,6 +57,7 @@ class ArmJob:
     max_rows: int = 0
     ranker: RankerSettings = field(default_factory=RankerSettings)
     razor: RazorSettings = field(default_factory=RazorSettings)
+    cut: PruneSettings = field(default_factory=PruneSettings)
 
     def __call__(self) -> list[Row]:
         """Find the schema, train it, and measure the epoch that is best on validation."""
@@ -99,7 +101,7 @@ class ArmJob:
             return resized(data.schema, widths, SearchRecord(parent=data.schema.schema_id))
         if self.arm == RAZOR:
             found = search(data.schema, data.train, self.razor, self.seed).result
-            schema = prune(found, PruneSettings())
+            schema = prune(found, self.cut)
             fits = schema.n_parameters <= budget
             return schema if fits else prune(found, PruneSettings(budget=budget))
         task = RivalTask(data.schema, data.train, data.valid, budget, self.seed, self.ranker)

@@ -56,6 +56,7 @@ PRESETS = Registry(
     {
         "quality": "training.bench.ranking.quality:run_quality",
         "noise": "training.bench.ranking.quality:run_noise",
+        "planted": "training.bench.ranking.planted:run_planted",
         "serving": "training.bench.ranking.wholes:run_serving",
         "library": "training.bench.ranking.wholes:run_library",
         "scale": "training.bench.ranking.scale:run_scale",

@@ -60,7 +60,7 @@ def optembed(task: RivalTask) -> RankingSchema:
 def _supernet(task: RivalTask) -> tuple[Ranker, RazorEmbeddings]:
     """Train for one pass under widths that are drawn anew for every batch."""
     check_labels(task.rows)
-    settings = RazorSettings(learning_rate=0.003)
+    settings = RazorSettings(learning_rate=0.003, batch_size=256)
     schema = widened(task.schema, task.full_width)
     model, embeddings = supernet(schema, _prefixes(task.full_width), settings, task.seed)
     generator = numpy_generator(task.seed, "rival", "optembed", "rows")

@@ -18,7 +18,9 @@ from vizsla.contracts.ranking import RankingSchema
 __all__ = ["autodim", "autofield"]
 
 WIDTHS = (2, 4, 8, 16, 30)
-SETTINGS = RazorSettings(penalty=0, held_out=0.2, temperature=0.1, temperature_start=1.0)
+SETTINGS = RazorSettings(
+    penalty=0, held_out=0.2, temperature=0.1, temperature_start=1.0, batch_size=256, warmup=0
+)
 
 
 def autofield(task: RivalTask) -> RankingSchema:

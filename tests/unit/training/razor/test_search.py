@@ -116,6 +116,25 @@ def test_a_field_beside_does_not_change_the_vectors_another_starts_from(make_sch
     assert starts[0].equal(starts[1])
 
 
+def test_importances_stay_where_they_are_while_vectors_warm_up(planted):
+    schema, rows = planted
+    part = rows.take(np.arange(1_000))
+    late = SETTINGS.model_copy(update={"warmup": 0.999})
+    found = search(schema, part, late, 0).result
+
+    assert found.probabilities["strong"] == pytest.approx([1 / 7] * 7)
+
+
+@pytest.mark.parametrize("backbone", ["fm", "deepfm", "dcnv2"])
+def test_other_backbones_drop_noise_too(planted, backbone):
+    schema, rows = planted
+    found = search(schema, rows, SETTINGS.model_copy(update={"backbone": backbone}), 0).result
+    widths = widths_at(found, 0.3)
+
+    assert widths["noise_many"] == 0
+    assert widths["strong"] >= 1
+
+
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_labels_that_are_all_the_same_are_refused(make_schema, label):
     rows = EncodedRows({"strong": np.full(10, 2, np.int32)}, {}, np.full(10, label, np.float32))
