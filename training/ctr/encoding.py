@@ -85,7 +85,10 @@ def encode_frame(
         StoppedError: It said so; splits and encoders that were complete stay.
     """
     sizes = {name: counts.n_rows for name, counts in frame.manifest.splits.items()}
-    total = sizes.get("train", 0) + sum(sizes.get(split, 0) for split in splits)
+    left = [split for split in splits if not (out / _ENCODED / split).is_dir()]
+    if not (out / _FIELDS).is_dir():
+        left.append("train")
+    total = sum(sizes.get(split, 0) for split in left)
     with progress(f"encoding {frame.manifest.name}", total, "rows") as bar:
 
         def watched(parts: Iterator[Part]) -> Iterator[Part]:
