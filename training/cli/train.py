@@ -9,14 +9,16 @@ from typing import Annotated
 import typer
 
 from training.cli.train_frame import FrameKind
+from training.ctr.encoding import FrameReader, plain_reader
 from training.ctr.request import FrameRequest
 from training.determinism import StopFlag, stop_on_interrupt
 from training.distributed.cluster import LOCAL
+from training.distributed.frames import RayReader
 from training.distributed.launch import Workers
 from training.pipeline import TrainedRun, TrainRequest, train_bundle
 from training.recipe import parse_assignments, recipe_kind
 from vizsla.cli_output import format_duration, print_json, print_table, say
-from vizsla.config import load_settings
+from vizsla.config import default_threads, load_settings
 from vizsla.datasets import resolve
 from vizsla.datasets.frames import resolve_frame
 from vizsla.errors import UsageError
@@ -34,6 +36,7 @@ KINDS = Registry(
 )
 """Kinds of recipe beside ``matcher``: what trains on a frame, each a ``FrameKind``."""
 
+PLAIN, RAY = READERS = ("plain", "ray")
 INTERRUPTED = 130
 SHOWN = ("recall_at_10", "recall_at_20", "recall_at_50", "ndcg_at_20")
 LABELS = {
@@ -70,6 +73,9 @@ def train(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Train on this many processes under Ray.")
     ] = None,
+    reader: Annotated[
+        str, typer.Option(help=f"Who encodes a frame: {', '.join(READERS)} (Ray Data).")
+    ] = PLAIN,
     max_failures: Annotated[
         int, typer.Option(min=0, help="How often workers may die before giving up.")
     ] = 3,
@@ -98,9 +104,12 @@ def train(
             resume=resume,
             fresh=fresh,
             should_stop=flag,
+            reader=_frame_reader(reader, ray_address),
         )
         _train_on_frame(kind, frame, flag, as_json=as_json)
         return
+    if reader != PLAIN:
+        raise UsageError(f"--reader {reader} is for recipes that train on a frame: leave it out")
     request = TrainRequest(
         recipe=recipe,
         dataset_dir=resolve(data, home or load_settings().home),
@@ -121,6 +130,12 @@ def train(
         _say_how_to_resume(out)
         raise typer.Exit(INTERRUPTED)
     _show(run, out, as_json=as_json)
+
+
+def _frame_reader(name: str, address: str) -> FrameReader:
+    if name not in READERS:
+        raise UsageError(f"--reader {name}: there are {' and '.join(READERS)}")
+    return RayReader(address, default_threads()) if name == RAY else plain_reader
 
 
 def _refuse(kind: str, options: Mapping[str, object]) -> None:

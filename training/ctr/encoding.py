@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence, Sized
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
+from vizsla.cli_output import progress
 from vizsla.contracts.features import FrameSplit
 from vizsla.contracts.fields import FieldSpec
 from vizsla.datasets.frames import Frame
@@ -18,22 +22,124 @@ from vizsla.fields import EncodedRows, Ragged
 from vizsla.fields.encoders import FieldEncoders
 from vizsla.files import atomic_directory
 
-__all__ = ["encode_split", "encode_to_disk", "fit_encoders", "join", "open_encoded"]
+__all__ = [
+    "Coder",
+    "FrameReader",
+    "StoppedError",
+    "encode_frame",
+    "encode_split",
+    "encode_to_disk",
+    "fit_encoders",
+    "forget_encoded",
+    "join",
+    "open_encoded",
+    "plain_reader",
+]
 
 _FILE = "encoded.json"
+_FIELDS = "fields"
+_ENCODED = "encoded"
 Number = TypeVar("Number", np.int32, np.int64, np.float32)
+Part = TypeVar("Part", bound=Sized)
 
 
-def fit_encoders(frame: Frame, folder: Path) -> FieldEncoders:
-    """Fit encoders on the training rows, or read those of the folder."""
+Coder = Callable[[Frame, FieldEncoders, FrameSplit], Iterator[EncodedRows]]
+"""Yields the codes of a split, some rows at a time, in order."""
+
+FrameReader = Callable[[], AbstractContextManager[Coder]]
+"""Holds what a coder needs for the length of a block."""
+
+
+class StoppedError(Exception):
+    """Somebody asked to stop; never leaves the pipelines."""
+
+
+def _coded(frame: Frame, encoders: FieldEncoders, split: FrameSplit) -> Iterator[EncodedRows]:
+    return map(encoders.encode, frame.tables(split))
+
+
+def plain_reader() -> AbstractContextManager[Coder]:
+    """Encode in this process, a row group at a time."""
+    return nullcontext(_coded)
+
+
+def encode_frame(
+    frame: Frame,
+    out: Path,
+    splits: Sequence[FrameSplit],
+    memory_rows: int,
+    should_stop: Callable[[], bool],
+    reader: FrameReader = plain_reader,
+) -> tuple[FieldEncoders, dict[FrameSplit, EncodedRows]]:
+    """Fit encoders and encode splits, with a bar; a second call goes on where one was stopped.
+
+    Args:
+        frame: The rows.
+        out: Run's folder: encoders go to ``fields/``, splits that are large to ``encoded/SPLIT``.
+        splits: Which to return.
+        memory_rows: The most rows of a split in memory.
+        should_stop: Asked after every row group.
+        reader: Who encodes; the codes are the same.
+
+    Raises:
+        StoppedError: It said so; splits and encoders that were complete stay.
+    """
+    sizes = {name: counts.n_rows for name, counts in frame.manifest.splits.items()}
+    left = [split for split in splits if not (out / _ENCODED / split).is_dir()]
+    if not (out / _FIELDS).is_dir():
+        left.append("train")
+    total = sum(sizes.get(split, 0) for split in left)
+    with progress(f"encoding {frame.manifest.name}", total, "rows") as bar:
+
+        def watched(parts: Iterator[Part]) -> Iterator[Part]:
+            for part in parts:
+                yield part
+                bar.advance(len(part))
+                if should_stop():
+                    raise StoppedError
+
+        encoders = fit_encoders(frame, out / _FIELDS, watched)
+        with reader() as coder:
+            rows = {
+                split: encode_split(
+                    frame,
+                    encoders,
+                    split,
+                    out / _ENCODED / split,
+                    memory_rows,
+                    lambda *which: watched(coder(*which)),
+                )
+                for split in splits
+            }
+    return encoders, rows
+
+
+def forget_encoded(out: Path) -> None:
+    """Remove what ``encode_frame`` has written."""
+    for name in (_FIELDS, _ENCODED):
+        shutil.rmtree(out / name, ignore_errors=True)
+
+
+def fit_encoders(
+    frame: Frame,
+    folder: Path,
+    watched: Callable[[Iterator[pl.DataFrame]], Iterator[pl.DataFrame]] = iter,
+) -> FieldEncoders:
+    """Fit encoders on the training rows, or read those of the folder; ``watched`` hands them on."""
     if not folder.is_dir():
         names = [field.name for field in frame.manifest.fields]
-        FieldEncoders.fit(frame.manifest.fields, frame.tables("train", names)).save(folder)
+        tables = watched(frame.tables("train", names))
+        FieldEncoders.fit(frame.manifest.fields, tables).save(folder)
     return FieldEncoders.load(folder)
 
 
 def encode_split(
-    frame: Frame, encoders: FieldEncoders, split: FrameSplit, folder: Path, memory_rows: int
+    frame: Frame,
+    encoders: FieldEncoders,
+    split: FrameSplit,
+    folder: Path,
+    memory_rows: int,
+    coder: Coder = _coded,
 ) -> EncodedRows:
     """Return a split as codes.
 
@@ -44,22 +150,29 @@ def encode_split(
         folder: For the codes of a split with more rows than memory should hold; taken as it is
             where it is there.
         memory_rows: The most rows in memory.
+        coder: Who encodes.
     """
     counts = frame.manifest.splits.get(split)
     if counts is None or counts.n_rows <= memory_rows:
-        parts = [encoders.encode(table) for table in frame.tables(split)]
+        parts = list(coder(frame, encoders, split))
         return join(parts) if parts else encoders.encode(frame.table(split))
     if not folder.is_dir():
-        encode_to_disk(frame, encoders, split, folder)
+        encode_to_disk(frame, encoders, split, folder, coder)
     return open_encoded(folder, encoders.fields)
 
 
-def encode_to_disk(frame: Frame, encoders: FieldEncoders, split: FrameSplit, folder: Path) -> None:
+def encode_to_disk(
+    frame: Frame,
+    encoders: FieldEncoders,
+    split: FrameSplit,
+    folder: Path,
+    coder: Coder = _coded,
+) -> None:
     """Write a split's codes, one file per field, a row group at a time; all or nothing."""
     with atomic_directory(folder) as temporary:
         writer = _Writer(temporary, encoders.fields)
-        for table in frame.tables(split):
-            writer.add(encoders.encode(table))
+        for part in coder(frame, encoders, split):
+            writer.add(part)
         writer.close()
 
 

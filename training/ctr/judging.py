@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.ctr.metrics import cold_start, evaluate
-from training.ctr.predicting import predict
+from training.ctr.predicting import probabilities
+from vizsla.contracts.features import FrameSplit
 from vizsla.fields import EncodedRows
-from vizsla.models.ranker import Ranker
 
 __all__ = ["judge"]
 
@@ -18,24 +18,27 @@ USERS = ("user_id", "user")
 ITEMS = ("item_id", "item")
 
 
-def judge(ranker: Ranker, rows: Mapping[str, EncodedRows]) -> dict[str, dict[str, float]]:
+def judge(
+    logits: Mapping[FrameSplit, NDArray[np.float32]], rows: Mapping[FrameSplit, EncodedRows]
+) -> dict[str, dict[str, float]]:
     """Return figures by split; ``SPLIT.cold`` is of items that training has seldom seen.
 
     Args:
-        ranker: The ranker.
-        rows: ``train``, and the splits to be judged; fields ``user_id`` and ``item_id`` (or
+        logits: ``(B,)`` of each split to be judged.
+        rows: Of those splits and of ``train``; fields ``user_id`` and ``item_id`` (or
             ``user`` and ``item``) say whose rows they are, where they are there.
     """
     figures: dict[str, dict[str, float]] = {}
     training_items = _codes(rows["train"], ITEMS)
-    for split, some in rows.items():
-        if split == "train" or not len(some) or some.labels is None:
+    for split, own in logits.items():
+        some = rows[split]
+        if not len(some) or some.labels is None:
             continue
-        probabilities = predict(ranker, some)
-        figures[split] = evaluate(some.labels, probabilities, _codes(some, USERS))
+        predicted = probabilities(own)
+        figures[split] = evaluate(some.labels, predicted, _codes(some, USERS))
         items = _codes(some, ITEMS)
         if items is not None and training_items is not None:
-            cold = cold_start(some.labels, probabilities, items, training_items)
+            cold = cold_start(some.labels, predicted, items, training_items)
             figures[f"{split}.cold"] = cold
     return figures
 

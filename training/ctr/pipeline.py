@@ -21,10 +21,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.ctr.calibration.choose import choose
-from training.ctr.encoding import encode_split, fit_encoders
+from training.ctr.encoding import StoppedError, encode_frame, forget_encoded
 from training.ctr.exporting import Trained, export
 from training.ctr.judging import judge
 from training.ctr.loop import train_ranker
@@ -41,6 +43,7 @@ from vizsla.config import default_threads
 from vizsla.contracts.importance import ImportanceReport
 from vizsla.contracts.ranking import RankingSchema, region_sizes
 from vizsla.datasets.frames import Frame, read_frame
+from vizsla.datasets.frames.storage import SPLITS
 from vizsla.errors import ConfigError, IncompatibleArtifactError
 from vizsla.fields import EncodedRows
 from vizsla.fields.encoders import FieldEncoders
@@ -69,6 +72,7 @@ class RankerResult(BaseModel):
         train_s: Seconds from start (or resume) to the end of training.
         uncertainty_s: Seconds that its uncertainty took; None where none was fitted.
         no_uncertainty: Why the ranker cannot say how unsure it is; None where it can.
+        encode_s: Seconds before it, for encoders and codes; 0 in results of older versions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -84,6 +88,7 @@ class RankerResult(BaseModel):
     train_s: float
     uncertainty_s: float | None = None
     no_uncertainty: str | None = None
+    encode_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +137,15 @@ def _opened(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> Ranker
     )
     if request.fresh:
         (out / RESULT).unlink(missing_ok=True)
-        for name in ("fields", "encoded", RANKER):
-            shutil.rmtree(out / name, ignore_errors=True)
+        forget_encoded(out)
+        shutil.rmtree(out / RANKER, ignore_errors=True)
     found = read_run(out)
     if found is not None and (out / RESULT).is_file():
         refuse_other(out, found, wanted)
         return _read_result(out / RESULT)
     open_run(out, wanted, resume=request.resume, fresh=request.fresh)
+    if found is not None and found.content_hash != wanted.content_hash:
+        forget_encoded(out)  # of a run on other data that was stopped before its first checkpoint
     return None
 
 
@@ -150,15 +157,14 @@ def _read_result(path: Path) -> RankerResult:
 
 
 def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerResult | None:
-    say(f"encoding {frame.manifest.name}")
-    encoders = fit_encoders(frame, request.out / "fields")
-    schema = _schema(recipe, frame, encoders)
-    rows = {
-        split: encode_split(
-            frame, encoders, split, request.out / "encoded" / split, recipe.buffer_rows
+    opened_s = request.clock.monotonic_s()
+    try:
+        encoders, rows = encode_frame(
+            frame, request.out, SPLITS, recipe.buffer_rows, request.should_stop, request.reader
         )
-        for split in ("train", "valid", "test")
-    }
+    except StoppedError:
+        return None
+    schema = _schema(recipe, frame, encoders)
     started_s = request.clock.monotonic_s()
     total = len(rows["train"]) * recipe.epochs
     with progress(f"training {recipe.model}", total, "rows") as bar:
@@ -180,8 +186,9 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
         say("validation has no row: the last epoch is kept")
     elif trained.selected_by != recipe.metric:
         say(f"validation has no {recipe.metric}: the epoch is chosen by {trained.selected_by}")
-    figures = judge(trained.ranker, rows)
-    calibration = _calibrated(trained.ranker, rows["valid"], frame, request.seed)
+    logits = {split: raw_logits(trained.ranker, rows[split]) for split in SPLITS[1:]}
+    figures = judge(logits, rows)
+    calibration = _calibrated(logits["valid"], rows["valid"], frame, request.seed)
     done = Trained(trained.ranker, recipe, frame, encoders, figures, calibration)
     explained = _explained(request, rows, done)
     exported = export(request.out / RANKER, explained.trained)
@@ -197,6 +204,7 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
         parameters=sum(p.numel() for p in trained.ranker.parameters()),
         rows_per_s=sum(speeds) / len(speeds),
         train_s=train_s,
+        encode_s=started_s - opened_s,
         uncertainty_s=explained.uncertainty_s,
         no_uncertainty=explained.no_uncertainty,
     )
@@ -223,11 +231,13 @@ def _explained(request: FrameRequest, rows: Mapping[str, EncodedRows], done: Tra
     return _Explained(replace(done, uncertainty=found), spent_s, None)
 
 
-def _calibrated(ranker: Ranker, valid: EncodedRows, frame: Frame, seed: int) -> Calibration:
+def _calibrated(
+    logits: NDArray[np.float32], valid: EncodedRows, frame: Frame, seed: int
+) -> Calibration:
     """Choose the curve of the probabilities on validation rows, and say which."""
     assert valid.labels is not None
     ratio = frame.manifest.negative_ratio
-    choice = choose(raw_logits(ranker, valid), valid.labels, seed=seed, negative_ratio=ratio)
+    choice = choose(logits, valid.labels, seed=seed, negative_ratio=ratio)
     say(choice.note or f"calibrated on validation by the curve {choice.calibration.curve.type}")
     return choice.calibration
 

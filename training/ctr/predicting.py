@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from vizsla.fields import EncodedRows
 from vizsla.models.ranker import Ranker, to_inputs
 
-__all__ = ["predict", "raw_logits"]
+__all__ = ["predict", "probabilities", "raw_logits"]
 
 
 @torch.no_grad()
@@ -25,7 +25,10 @@ def raw_logits(ranker: Ranker, rows: EncodedRows, batch_size: int = 8192) -> NDA
 
 def predict(ranker: Ranker, rows: EncodedRows, batch_size: int = 8192) -> NDArray[np.float32]:
     """Return ``(B,)`` float32 probabilities of a positive label; ends in evaluation mode."""
-    found: NDArray[np.float32] = (
-        torch.from_numpy(raw_logits(ranker, rows, batch_size)).sigmoid().numpy()
-    )
+    return probabilities(raw_logits(ranker, rows, batch_size))
+
+
+def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``(B,)`` float32 probabilities of logits."""
+    found: NDArray[np.float32] = torch.from_numpy(logits).sigmoid().numpy()
     return found

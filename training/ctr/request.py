@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from training.ctr.encoding import FrameReader, plain_reader
 from vizsla.clock import Clock, SystemClock
 
 __all__ = ["FrameRequest"]
@@ -27,6 +28,7 @@ class FrameRequest:
         fresh: Start again in a folder that holds a run.
         should_stop: Asked after every step.
         clock: Tells the time.
+        reader: Who reads and encodes the frame.
     """
 
     recipe: str
@@ -39,3 +41,4 @@ class FrameRequest:
     fresh: bool = False
     should_stop: Callable[[], bool] = lambda: False
     clock: Clock = field(default_factory=SystemClock)
+    reader: FrameReader = plain_reader

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from training.ctr.encoding import encode_split, fit_encoders
+from training.ctr.encoding import StoppedError, encode_frame, forget_encoded
 from training.ctr.pipeline import RankerResult, train_on_frame
 from training.ctr.request import FrameRequest
 from training.determinism import torch_threads
@@ -31,7 +31,7 @@ from training.razor.result import SearchResult
 from training.razor.search import search
 from training.recipe import recipe_table, validated_recipe
 from training.run_folder import RunFile, open_run, read_run, refuse_other
-from vizsla.cli_output import progress, say
+from vizsla.cli_output import progress
 from vizsla.config import default_threads
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import Frame, read_frame
@@ -41,10 +41,6 @@ from vizsla.files import write_text
 __all__ = ["RazorResult", "RazorRun", "train_razor"]
 
 RESULT, SEARCH, SCHEMA = "result.json", "search.json", "schema.json"
-
-
-class _StoppedError(Exception):
-    """Somebody asked to stop within the search, which then begins anew: it is one pass."""
 
 
 class RazorResult(BaseModel):
@@ -97,8 +93,9 @@ def train_razor(request: FrameRequest) -> RazorRun | None:
     if done is not None:
         return RazorRun(recipe, done, reused=True)
     try:
-        found = _searched(request, recipe, frame)
-    except _StoppedError:
+        with torch_threads(request.threads or default_threads()):
+            found = _searched(request, recipe, frame)
+    except StoppedError:
         return None
     schema = prune(found, recipe.razor.cut)
     _write(request.out, schema)
@@ -122,7 +119,8 @@ def _opened(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> RazorRe
     if request.fresh:
         for name in (RESULT, SEARCH, SCHEMA):
             (out / name).unlink(missing_ok=True)
-        for name in ("fields", "encoded", "full", "pruned"):
+        forget_encoded(out)
+        for name in ("full", "pruned"):
             shutil.rmtree(out / name, ignore_errors=True)
     found = None if request.fresh else read_run(out)
     if found is not None and ((out / RESULT).is_file() or (out / SEARCH).is_file()):
@@ -130,6 +128,8 @@ def _opened(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> RazorRe
         if (out / RESULT).is_file():
             return _read_result(out / RESULT)
     open_run(out, wanted, resume=request.resume, fresh=request.fresh)
+    if found is not None and found.content_hash != wanted.content_hash:
+        forget_encoded(out)  # of a search on other data that was stopped before its end
     return None
 
 
@@ -145,10 +145,9 @@ def _searched(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> Searc
     path = request.out / SEARCH
     if path.is_file():
         return SearchResult.load(path)
-    say(f"encoding {frame.manifest.name}")
-    encoders = fit_encoders(frame, request.out / "fields")
-    encoded = request.out / "encoded"
-    rows = encode_split(frame, encoders, "train", encoded, recipe.buffer_rows)
+    encoders, rows = encode_frame(
+        frame, request.out, ("train",), recipe.buffer_rows, request.should_stop, request.reader
+    )
     options = recipe.razor.search
     schema = encoders.schema(frame.manifest, options.widths[-1])
     with progress("searching", unit="steps") as bar:
@@ -156,12 +155,11 @@ def _searched(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> Searc
         def stepped(done: int, total: int) -> None:
             bar.advance()
             if request.should_stop():
-                raise _StoppedError
+                raise StoppedError
 
-        with torch_threads(request.threads or default_threads()):
-            found = search(schema, rows, options, request.seed, progress=stepped).result
+        found = search(schema, rows["train"], options, request.seed, progress=stepped).result
     found.save(path)
-    shutil.rmtree(encoded, ignore_errors=True)
+    shutil.rmtree(request.out / "encoded", ignore_errors=True)
     return found
 
 

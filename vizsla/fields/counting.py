@@ -47,7 +47,7 @@ class FieldCounters:
         if isinstance(counter, QuantileCounter):
             counter.add(number_column(column))
         elif counter is not None:
-            counter.add(list_column(column)[0] if field.is_list else text_column(column))
+            counter.add(*_distinct(list_column(column)[0] if field.is_list else column))
 
     def encoders(self) -> dict[str, tuple[FieldSpec, Encoder]]:
         """Return the encoders by field, those that share left out."""
@@ -56,6 +56,15 @@ class FieldCounters:
     def _encoder(self, field: FieldSpec) -> Encoder:
         counter = self._counters.get(field.name)
         return unfitted(field) if counter is None else counter.encoder()
+
+
+def _distinct(column: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return the different values of a column as text, and how often each occurs.
+
+    Few values are left to be made text of; two that have the same text are added up later.
+    """
+    counts = column.alias("value").value_counts(name="count")
+    return text_column(counts["value"]).alias("value"), counts["count"]
 
 
 def _counter(field: FieldSpec) -> Counter | None:

@@ -83,12 +83,15 @@ class VocabularyCounter:
         self._pending: list[_Counts] = []
         self._n_pending = 0
 
-    def add(self, values: pl.Series) -> None:
-        """Count the texts of a column; null is none."""
-        known = values.drop_nulls()
+    def add(self, values: pl.Series, times: pl.Series | None = None) -> None:
+        """Count the texts of a column, each once or so many times; null is none."""
+        present = values.is_not_null()
+        known = values.filter(present)
         if not len(known):
             return
         counts = np.ones(len(known), np.int64)
+        if times is not None:
+            counts = times.filter(present).cast(pl.Int64).to_numpy()
         one = _Counts(hash_texts(Texts.of_column(known)), counts, known.alias("value"))
         self._pending.append(_merged([one]))
         self._n_pending += len(self._pending[-1].counts)

@@ -26,7 +26,7 @@ class RankingPlan:
         workers: Processes, one torch thread each.
         frames: Names of the frames; empty for the preset's own.
         arms: Names of the arms to train now; empty for all.
-        max_rows: Training rows of a frame that are read; 0 for all.
+        max_rows: Training rows of a frame that are read (rows of a frame that is made); 0 for all.
     """
 
     home: Path
@@ -60,6 +60,7 @@ PRESETS = Registry(
         "serving": "training.bench.ranking.wholes:run_serving",
         "calibration": "training.bench.ranking.calibration:run_calibration",
         "library": "training.bench.ranking.wholes:run_library",
+        "scale": "training.bench.ranking.scale:run_scale",
     },
 )
 """Preset to the function that runs it; adding one is a file and a line."""

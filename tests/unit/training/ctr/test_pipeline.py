@@ -130,7 +130,7 @@ def test_options_of_matchers_are_refused(frame, tmp_path):
 
 def test_an_interrupted_run_is_taken_up(frame, tmp_path):
     """Also by the command's own rules: not without saying so."""
-    left = iter([False] * 6 + [True])
+    left = iter([False] * 10 + [True])  # four row groups are encoded first
     stopped = train_on_frame(request(frame, tmp_path, should_stop=lambda: next(left)))
     with pytest.raises(UsageError, match="go on with --resume"):
         train_on_frame(request(frame, tmp_path))
@@ -198,6 +198,34 @@ def test_rows_beyond_memory_give_the_same_codes(frame, tmp_path):
     assert not (tmp_path / "run" / "encoded").exists()
 
 
+@pytest.mark.parametrize("tables", range(4))
+def test_encoding_can_be_stopped(frame, tmp_path, tables):
+    """After any row group; splits that were complete are not encoded again."""
+    settings = SMALL | {"buffer_rows": 64}
+    left = iter([False] * tables + [True])
+    stopped = request(frame, tmp_path, assignments=settings, should_stop=lambda: next(left))
+    assert train_on_frame(stopped) is None
+    complete = {path.name for path in tmp_path.glob("run/encoded/*")}
+    run = train_on_frame(request(frame, tmp_path, assignments=settings, resume=True))
+    whole = train_on_frame(request(frame, tmp_path, assignments=settings, out=tmp_path / "whole"))
+
+    assert complete == set(("train", "valid", "test")[: max(0, tables - 1)])
+    assert run.result.content_hash == whole.result.content_hash
+
+
+def test_codes_of_other_data_are_not_taken(frame, tmp_path):
+    """A run that was stopped while encoding leaves codes, which are those of its own frame."""
+    train_on_frame(request(frame, tmp_path, should_stop=lambda: True))
+    fit_encoders(frame, tmp_path / "run" / "fields")
+    rows = [("train", table(300, 7)), ("valid", table(90, 8)), ("test", table(90, 9))]
+    write_frame(tmp_path / "other", FrameDraft(frame.manifest, rows))
+    other = read_frame(tmp_path / "other")
+    run = train_on_frame(request(other, tmp_path))
+    whole = train_on_frame(request(other, tmp_path, out=tmp_path / "whole"))
+
+    assert run.result.content_hash == whole.result.content_hash
+
+
 def same(one: EncodedRows, other: EncodedRows) -> bool:
     """Whether two sets of rows are the same."""
     return (
@@ -224,7 +252,7 @@ def test_training_takes_the_threads_it_was_told(frame, tmp_path, monkeypatch, as
 
     def should_stop():
         seen.append(torch.get_num_threads())
-        return True
+        return len(seen) > 4
 
     assert train_on_frame(request(frame, tmp_path, threads=asked, should_stop=should_stop)) is None
     assert set(seen) == {taken}

@@ -111,8 +111,11 @@ def test_a_stopped_run_goes_on_without_searching_again(frame, tmp_path):
     assert run.result.search_s == searched.search_s
 
 
-def test_a_search_that_is_stopped_begins_anew(frame, tmp_path):
-    assert train_razor(request(frame, tmp_path, should_stop=lambda: True)) is None
+@pytest.mark.parametrize("before", [0, 1, 2, 5])
+def test_a_search_that_is_stopped_begins_anew(frame, tmp_path, before):
+    """While values are counted, encoded, or searched."""
+    left = iter([False] * before + [True])
+    assert train_razor(request(frame, tmp_path, should_stop=lambda: next(left))) is None
     assert not (tmp_path / "run" / "search.json").exists()
 
     assert train_razor(request(frame, tmp_path, {"compare": True}, resume=True)) is not None
@@ -164,7 +167,7 @@ def test_the_search_takes_the_threads_it_was_told(frame, tmp_path, monkeypatch, 
 
     def should_stop():
         seen.append(torch.get_num_threads())
-        return True
+        return len(seen) > 2
 
     assert train_razor(request(frame, tmp_path, threads=asked, should_stop=should_stop)) is None
     assert set(seen) == {taken}
