@@ -40,6 +40,7 @@ from training.recipe import recipe_table, validated_recipe
 from training.run_folder import RunFile, open_run, read_run, refuse_other
 from vizsla.cli_output import progress, say
 from vizsla.config import default_threads
+from vizsla.contracts.features import FrameSplit
 from vizsla.contracts.importance import ImportanceReport
 from vizsla.contracts.ranking import RankingSchema, region_sizes
 from vizsla.datasets.frames import Frame, read_frame
@@ -219,7 +220,9 @@ class _Explained:
     no_uncertainty: str | None
 
 
-def _explained(request: FrameRequest, rows: Mapping[str, EncodedRows], done: Trained) -> _Explained:
+def _explained(
+    request: FrameRequest, rows: Mapping[FrameSplit, EncodedRows], done: Trained
+) -> _Explained:
     importance = _described(request, done.ranker, rows["valid"])
     write_importance(request.out, importance)
     done = replace(done, importance=importance)

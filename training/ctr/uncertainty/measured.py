@@ -9,6 +9,7 @@ from training.ctr.uncertainty.fit import Seen, fit_uncertainty
 from training.ctr.uncertainty.seeing import last_weights, see, see_batches
 from vizsla.bundles.ranker import UncertaintyParts
 from vizsla.cli_output import progress
+from vizsla.contracts.features import FrameSplit
 from vizsla.contracts.ranking import RankerField, RankingSchema
 from vizsla.fields import EncodedRows
 from vizsla.models.ranker import Ranker
@@ -25,7 +26,7 @@ def item_field(schema: RankingSchema) -> RankerField | None:
 
 
 def measure_uncertainty(
-    ranker: Ranker, rows: Mapping[str, EncodedRows], calibration: Calibration
+    ranker: Ranker, rows: Mapping[FrameSplit, EncodedRows], calibration: Calibration
 ) -> UncertaintyParts | str:
     """Fit how unsure a ranker is, or say why that cannot be done.
 
