@@ -18,8 +18,12 @@ from training.razor.rivals import RIVALS, RivalTask
 from training.razor.search import search
 from training.razor.settings import PruneSettings, RazorSettings
 from vizsla.contracts.ranking import RankingSchema, SearchRecord
+from vizsla.errors import UsageError
 
-__all__ = ["ARMS", "KNOWING", "RAZOR", "ArmJob"]
+__all__ = ["ARMS", "FAILED", "KNOWING", "RAZOR", "ArmJob"]
+
+FAILED = "failed"
+"""Column of a row whose arm found nothing to train: why."""
 
 RAZOR = "razor"
 KNOWING = "knowing"
@@ -60,37 +64,45 @@ class ArmJob:
     cut: PruneSettings = field(default_factory=PruneSettings)
 
     def __call__(self) -> list[Row]:
-        """Find the schema, train it, and measure the epoch that is best on validation."""
+        """Find the schema, train it, and measure the epoch that is best on validation.
+
+        An arm that finds nothing within its budget gives a row with the reason under ``FAILED``.
+        """
         frame = noisy_frame(self.frame, self.home, self.work, self.seed, self.noise)
         data = encoded(frame, self.max_rows)
         started_s = process_time()
-        schema = self._schema(data)
+        try:
+            schema = self._schema(data)
+        except UsageError as error:  # one arm that fits nothing says so; the others go on
+            return [{"frame": self.frame, "arm": self.arm, "seed": self.seed, FAILED: str(error)}]
+        return [self._row(data, schema, started_s)]
+
+    def _row(self, data: RankingData, schema: RankingSchema, started_s: float) -> Row:
+        """Train a schema that was searched since ``started_s``."""
         searched_s = process_time()
         trained = train_ranker(schema, data.train, data.valid, self.ranker, self.seed)
         trained_s = process_time()
         assert data.test.labels is not None
         figures = evaluate(data.test.labels, predict(trained.ranker, data.test))
         widths = {one.spec.name: one.dim for one in schema.fields}
-        return [
-            {
-                "frame": self.frame,
-                "arm": self.arm,
-                "seed": self.seed,
-                "auc": figures["auc"],
-                "log_loss": figures["log_loss"],
-                "valid_auc": trained.metrics["auc"],
-                "n_parameters": schema.n_parameters,
-                "parameter_ratio": schema.n_parameters / data.schema.n_parameters,
-                "input_width": schema.input_width,
-                "multiplications": _multiplications(schema, self.ranker),
-                "table_bytes": 4 * schema.n_parameters,
-                "n_noise_kept": sum(widths[name] > 0 for name in data.noise),
-                "search_cpu_s": searched_s - started_s,
-                "epoch_cpu_s": (trained_s - searched_s) / max(1, len(trained.history)),
-                "epochs": len(trained.history),
-                "widths": widths,
-            }
-        ]
+        return {
+            "frame": self.frame,
+            "arm": self.arm,
+            "seed": self.seed,
+            "auc": figures["auc"],
+            "log_loss": figures["log_loss"],
+            "valid_auc": trained.metrics["auc"],
+            "n_parameters": schema.n_parameters,
+            "parameter_ratio": schema.n_parameters / data.schema.n_parameters,
+            "input_width": schema.input_width,
+            "multiplications": _multiplications(schema, self.ranker),
+            "table_bytes": 4 * schema.n_parameters,
+            "n_noise_kept": sum(widths[name] > 0 for name in data.noise),
+            "search_cpu_s": searched_s - started_s,
+            "epoch_cpu_s": (trained_s - searched_s) / max(1, len(trained.history)),
+            "epochs": len(trained.history),
+            "widths": widths,
+        }
 
     def _schema(self, data: RankingData) -> RankingSchema:
         budget = int(self.budget_ratio * data.schema.n_parameters)

@@ -16,9 +16,10 @@ def plot_arms(summary: Sequence[Row], target: Path) -> None:
 
     Args:
         summary: Rows with ``frame``, ``arm``, ``auc`` as ``[mean, low, high]`` and
-            ``parameter_ratio`` as the same.
+            ``parameter_ratio`` as the same; an arm without them was never trained.
         target: PNG file.
     """
+    summary = [row for row in summary if "auc" in row]
     frames = list(dict.fromkeys(row["frame"] for row in summary))
     drawn = new_figure(5.2 * max(1, len(frames)), 4.2)
     for place, frame in enumerate(frames):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from training.bench.form import BenchFile, Row, Target
-from training.bench.ranking.arms import ARMS, KNOWING, RAZOR, ArmJob
+from training.bench.ranking.arms import ARMS, FAILED, KNOWING, RAZOR, ArmJob
 from training.bench.ranking.data import noisy_frame
 from training.bench.ranking.plan import RankingPlan
 from training.bench.ranking.plots import plot_arms
@@ -36,6 +36,7 @@ COLUMNS = (
     "table_bytes",
     "n_noise_kept",
     "search_passes",
+    FAILED,
 )
 FULL = "full"
 SEEDS = 5
@@ -109,8 +110,8 @@ def quality_targets(summary: Sequence[Row]) -> Iterator[Target]:
         yield Target.of(f"{frame}: share of parameters", razor["parameter_ratio"][0], "<=", 0.1)
         yield Target.of(f"{frame}: search, in passes", razor["search_passes"], "<=", 1.3)
         for rival in SIZED_RIVALS:
-            other = _found(summary, frame, rival)
-            beaten[rival] += other is not None and other["auc"][0] < razor["auc"][0]
+            other = _found(summary, frame, rival) or {}
+            beaten[rival] += "auc" in other and other["auc"][0] < razor["auc"][0]
     for rival, n_frames in beaten.items():
         yield Target.of(f"frames on which the razor's mean AUC is above {rival}", n_frames, ">=", 2)
 
@@ -122,7 +123,7 @@ def noise_targets(summary: Sequence[Row], rows: Sequence[Row]) -> Iterator[Targe
         razor, knowing = _found(summary, frame, RAZOR), _found(summary, frame, KNOWING)
         if razor is None or knowing is None or "auc_gain" not in razor:
             continue
-        clean = sum(row["n_noise_kept"] == 0 for row in mine) / len(mine)
+        clean = sum(row.get("n_noise_kept") == 0 for row in mine) / len(mine)
         yield Target.of(f"{frame}: seeds in which all noise is dropped", clean, ">=", 0.8)
         least = 0.02 if frame == "ml-100k-ctr" else 0.008
         yield Target.of(f"{frame}: AUC above no selection", razor["auc_gain"][0], ">=", least)
@@ -173,13 +174,21 @@ def _job(plan: RankingPlan, frame: str, case: Case, arm: str, seed: int) -> ArmJ
 
 
 def summarise(rows: Sequence[Row], frames: Sequence[str], arms: Sequence[str]) -> Iterator[Row]:
-    """Yield a row per frame and arm: means with 95 % intervals over the seeds."""
+    """Yield a row per frame and arm: means with 95 % intervals over the seeds that were trained.
+
+    ``failed`` says in how many seeds an arm found nothing to train, and why in the first.
+    """
     for frame in frames:
         own = [row for row in rows if row["frame"] == frame]
-        by_arm = {arm: {r["seed"]: r for r in own if r["arm"] == arm} for arm in arms}
+        trained = [row for row in own if FAILED not in row]
+        by_arm = {arm: {r["seed"]: r for r in trained if r["arm"] == arm} for arm in arms}
         for arm, by_seed in by_arm.items():
+            reasons = [row[FAILED] for row in own if row["arm"] == arm and FAILED in row]
+            failed = {FAILED: f"{len(reasons)} seeds: {reasons[0]}"} if reasons else {}
             if by_seed:
-                yield _summary(frame, arm, by_seed, by_arm)
+                yield _summary(frame, arm, by_seed, by_arm) | failed
+            elif failed:
+                yield {"frame": frame, "arm": arm, "n_seeds": 0, **failed}
 
 
 def _summary(

@@ -79,3 +79,39 @@ def test_every_arm_is_in_the_picture(tmp_path):
     plot_arms(summary(ROWS[::2]), tmp_path / "arms.png")
 
     assert (tmp_path / "arms.png").stat().st_size > 5_000
+
+
+FAILED = {"frame": "ml-100k-ctr", "arm": "uniform", "failed": "nothing fits 5 entries"}
+
+
+def test_an_arm_that_fits_nothing_is_a_row_that_says_why():
+    """Uniform widths fit in no seed: no figure, no beaten rival, and everybody else stands."""
+    rows = [one for one in ROWS if one["arm"] != "uniform"]
+    rows += [FAILED | {"seed": seed} for seed in (0, 1)]
+
+    found = summary(rows)
+
+    assert found[-1] == FAILED | {"n_seeds": 0, "failed": "2 seeds: nothing fits 5 entries"}
+    assert found[:-1] == summary(rows[:-2])
+    beaten = {one.name: one.value for one in quality_targets(found)}
+    assert beaten["frames on which the razor's mean AUC is above uniform"] == 0
+
+
+def test_an_arm_that_fits_in_some_seeds_is_averaged_over_those(tmp_path):
+    """Seed 1 fits nothing, so seed 0 is all there is."""
+    rows = [*ROWS[:-1], FAILED | {"seed": 1}]
+    uniform = summary(rows)[-1]
+
+    assert (uniform["n_seeds"], uniform["auc"][0]) == (1, 0.71)
+    assert uniform["failed"] == "1 seeds: nothing fits 5 entries"
+    plot_arms(
+        [*summary(rows), {"frame": "ml-100k-ctr", "arm": "x", "n_seeds": 0}], tmp_path / "a.png"
+    )
+
+
+def test_a_razor_that_keeps_nothing_has_not_dropped_the_noise_for_good():
+    """Of two seeds one kept no field at all, which is no success."""
+    rows = [row("razor", 1, 0.75), *ROWS[:2], *ROWS[4:6], FAILED | {"arm": "razor", "seed": 0}]
+    found = {one.name: one for one in noise_targets(summary(rows), rows)}
+
+    assert found["ml-100k-ctr: seeds in which all noise is dropped"].value == 0.5
