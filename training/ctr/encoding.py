@@ -20,6 +20,7 @@ from vizsla.datasets.frames import Frame
 from vizsla.errors import CorruptArtifactError
 from vizsla.fields import EncodedRows, Ragged
 from vizsla.fields.encoders import FieldEncoders
+from vizsla.fields.rows import join
 from vizsla.files import atomic_directory
 
 __all__ = [
@@ -31,7 +32,6 @@ __all__ = [
     "encode_to_disk",
     "fit_encoders",
     "forget_encoded",
-    "join",
     "open_encoded",
     "plain_reader",
 ]
@@ -237,29 +237,6 @@ class _Writer:
     def _append(self, name: str, values: NDArray[np.generic]) -> None:
         with (self._folder / name).open("ab") as file:
             values.tofile(file)
-
-
-def join(parts: Sequence[EncodedRows]) -> EncodedRows:
-    """Return rows of the same fields one after another."""
-    first = parts[0]
-    if len(parts) == 1:
-        return first
-    single = {name: np.concatenate([one.single[name] for one in parts]) for name in first.single}
-    lists = {name: _join([one.lists[name] for one in parts]) for name in first.lists}
-    labels = [one.labels for one in parts if one.labels is not None]
-    weights = [one.weights for one in parts if one.weights is not None]
-    return EncodedRows(
-        single,
-        lists,
-        np.concatenate(labels) if labels else None,
-        np.concatenate(weights) if weights else None,
-    )
-
-
-def _join(parts: Sequence[Ragged]) -> Ragged:
-    lengths = np.concatenate([one.lengths for one in parts])
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return Ragged(np.concatenate([one.values for one in parts]), offsets)
 
 
 def _mapped(path: Path, dtype: type[Number]) -> NDArray[Number]:

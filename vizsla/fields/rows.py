@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vizsla.errors import ContractError
 
-__all__ = ["EncodedRows", "Ragged"]
+__all__ = ["EncodedRows", "Ragged", "join"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +91,26 @@ class EncodedRows:
             self.labels,
             self.weights,
         )
+
+
+def join(parts: Sequence[EncodedRows]) -> EncodedRows:
+    """Return rows of the same fields one after another."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    single = {name: np.concatenate([one.single[name] for one in parts]) for name in first.single}
+    lists = {name: _join([one.lists[name] for one in parts]) for name in first.lists}
+    labels = [one.labels for one in parts if one.labels is not None]
+    weights = [one.weights for one in parts if one.weights is not None]
+    return EncodedRows(
+        single,
+        lists,
+        np.concatenate(labels) if labels else None,
+        np.concatenate(weights) if weights else None,
+    )
+
+
+def _join(parts: Sequence[Ragged]) -> Ragged:
+    lengths = np.concatenate([one.lengths for one in parts])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Ragged(np.concatenate([one.values for one in parts]), offsets)

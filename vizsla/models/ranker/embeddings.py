@@ -42,12 +42,14 @@ class Embedded:
         linear: ``(B,)`` sum of the first-order weights.
         sequences: Field of kind ``sequence`` to its values one by one.
         packed: ``flat`` where the lookup gives it for nothing.
+        inputs: What was looked up, for what reads codes; None where a search has no need of it.
     """
 
     vectors: Mapping[str, Tensor]
     linear: Tensor
     sequences: Mapping[str, Sequence] = field(default_factory=dict)
     packed: Tensor | None = None
+    inputs: FieldInputs | None = None
 
     @property
     def flat(self) -> Tensor:
@@ -148,7 +150,7 @@ class FieldEmbeddings(nn.Module):
                 found[name] = self._mean(one, values, offsets)
         if len(found) > len(self._single):
             found = {one.spec.name: found[one.spec.name] for one in self.schema.kept}
-        return Embedded(found, linear, sequences, packed)
+        return Embedded(found, linear, sequences, packed, inputs)
 
     def _grouped(self) -> list[tuple[int, list[int]]]:
         """Return each width with the columns of single fields that have it."""

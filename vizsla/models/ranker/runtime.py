@@ -21,10 +21,13 @@ from vizsla.contracts.ranking import RankingSchema
 from vizsla.contracts.tables import ItemTables, TableDtype, tables_of
 from vizsla.errors import IncompatibleArtifactError
 from vizsla.fields import EncodedRows
+from vizsla.fields.rows import join
 from vizsla.models.ranker import RANKERS
 from vizsla.models.ranker.base import Backbone
+from vizsla.models.ranker.crossed import CrossedSides
 from vizsla.models.ranker.packed import PackedTables
 from vizsla.models.ranker.sides import (
+    NOT_CROSSED,
     Floats,
     Form,
     ItemSide,
@@ -48,14 +51,20 @@ class ItemStore:
         columns: ``(N, W)`` as it is stored.
         rest: ``(N,)``.
         codes: ``(N,)`` as in ``ItemSide``.
+        crossed: N rows, as in ``ItemSide``.
     """
 
     def __init__(
-        self, columns: ItemTables, rest: Floats, codes: NDArray[np.int32] | None = None
+        self,
+        columns: ItemTables,
+        rest: Floats,
+        codes: NDArray[np.int32] | None = None,
+        crossed: EncodedRows = NOT_CROSSED,
     ) -> None:
         self._columns = columns
         self._rest = rest
         self._codes = codes
+        self._crossed = crossed
 
     def __len__(self) -> int:
         return len(self._rest)
@@ -67,14 +76,18 @@ class ItemStore:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the table."""
+        """Bytes of the table, and of codes beside it."""
         codes = 0 if self._codes is None else self._codes.nbytes
+        codes += sum(one.nbytes for one in self._crossed.single.values())
+        lists = self._crossed.lists.values()
+        codes += sum(one.values.nbytes + one.offsets.nbytes for one in lists)
         return self._columns.n_bytes + self._rest.nbytes + codes
 
     def take(self, item_nums: NDArray[np.int64]) -> ItemSide:
         """Gather rows."""
         codes = None if self._codes is None else self._codes[item_nums]
-        return ItemSide(self._columns.rows(0, item_nums), self._rest[item_nums], codes)
+        columns, crossed = self._columns.rows(0, item_nums), self._crossed.take(item_nums)
+        return ItemSide(columns, self._rest[item_nums], codes, crossed)
 
 
 class RankerRuntime:
@@ -109,26 +122,31 @@ class RankerRuntime:
         self.is_split = form is not None
         self._item_fields, self._user_fields = item_fields(schema), user_fields(schema)
         self._form: Form = Split(schema, form) if form else Whole(schema, backbone)
+        self._crosses = CrossedSides(schema, form.wide if form else None)
 
     def items(self, rows: EncodedRows) -> ItemSide:
         """Compute the side of C items from their fields."""
         side = self._form.items(self.tables.find(rows, self._item_fields))
         codes = rows.single[self._item_field] if self._item_field else None
-        return replace(side, codes=codes)
+        rest, crossed = self._crosses.items(rows)
+        return ItemSide(side.columns, side.rest + rest, codes, crossed)
 
     def store(self, pieces: Iterable[EncodedRows], dtype: TableDtype = "float32") -> ItemStore:
         """Compute the side of all items, piece by piece, and keep it as a type."""
         sides = []
         for piece in pieces:
             side = self.items(piece)
-            sides.append((tables_of([side.columns], dtype), side.rest, side.codes))
-        columns, rests, codes = zip(*sides, strict=True)
+            table = tables_of([side.columns], dtype)
+            sides.append((table, side.rest, side.codes, side.crossed))
+        columns, rests, codes, crossed = zip(*sides, strict=True)
         own = None if self._item_field is None else np.concatenate(codes)
-        return ItemStore(_joined(columns), np.concatenate(rests), own)
+        return ItemStore(_joined(columns), np.concatenate(rests), own, join(crossed))
 
     def user(self, rows: EncodedRows) -> UserSide:
         """Compute the side of one user and context: a single row of their fields."""
-        return self._form.user(self.tables.find(rows, self._user_fields))
+        side = self._form.user(self.tables.find(rows, self._user_fields))
+        rest, hashes = self._crosses.user(rows)
+        return replace(side, rest=side.rest + rest, hashes=hashes)
 
     def logits(self, user: UserSide, items: ItemSide) -> Floats:
         """Return ``(C,)`` logits."""
@@ -136,7 +154,11 @@ class RankerRuntime:
 
     def score(self, user: UserSide, items: ItemSide) -> Scored:
         """Return logits and what the last layer read."""
-        return self._form.score(user, items)
+        scored = self._form.score(user, items)
+        if not user.hashes:
+            return scored
+        wide = self._crosses.logits(user.hashes, items.crossed)
+        return replace(scored, logits=scored.logits + wide)
 
 
 def _backbone(

@@ -17,14 +17,30 @@ from torch import Tensor, nn
 
 from vizsla.contracts.ranking import RankerField, RankingSchema
 from vizsla.errors import IncompatibleArtifactError
+from vizsla.fields import EncodedRows
+from vizsla.fields.rows import join
 from vizsla.models.ranker.base import Backbone
+from vizsla.models.ranker.crossed import Hashes
 from vizsla.models.ranker.embeddings import Embedded, Sequence as Behaviours
 from vizsla.models.ranker.packed import Found
 from vizsla.models.ranker.split import SplitForm, last_hidden
 
-__all__ = ["Form", "ItemSide", "Scored", "Split", "UserSide", "Whole", "item_fields", "user_fields"]
+__all__ = [
+    "NOT_CROSSED",
+    "Form",
+    "ItemSide",
+    "Scored",
+    "Split",
+    "UserSide",
+    "Whole",
+    "item_fields",
+    "user_fields",
+]
 
 Floats = NDArray[np.float32]
+
+NOT_CROSSED = EncodedRows({})
+"""Of any number of items, where no cross reads both sides."""
 
 _KEPT: ContextVar[list[Tensor] | None] = ContextVar("kept", default=None)
 """Where a forward of this thread leaves what the last layer read; searches share the modules."""
@@ -38,21 +54,24 @@ class ItemSide:
         columns: ``(C, W)`` what meets the user side.
         rest: ``(C,)`` what is added to the logit as it is.
         codes: ``(C,)`` int32 which item each is to the ranker; None where nobody asks.
+        crossed: Codes of the fields that are crossed with the user's; without any, empty.
     """
 
     columns: Floats
     rest: Floats
     codes: NDArray[np.int32] | None = None
+    crossed: EncodedRows = NOT_CROSSED
 
     def replaced(self, places: Sequence[int], other: ItemSide) -> ItemSide:
         """Return a copy with some rows taken from another side, in its order."""
         columns, rest = self.columns.copy(), self.rest.copy()
         columns[places], rest[places] = other.columns, other.rest
+        order = np.arange(len(rest))
+        order[places] = len(rest) + np.arange(len(places))
+        crossed = join([self.crossed, other.crossed]).take(order)
         if self.codes is None or other.codes is None:
-            return ItemSide(columns, rest)
-        codes = self.codes.copy()
-        codes[places] = other.codes
-        return ItemSide(columns, rest, codes)
+            return ItemSide(columns, rest, crossed=crossed)
+        return ItemSide(columns, rest, np.concatenate([self.codes, other.codes])[order], crossed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +96,13 @@ class UserSide:
             FM's factors.
         rest: What is added to the logit as it is.
         found: What the lookup gave.
+        hashes: What meets the items' codes where fields are crossed.
     """
 
     sums: Floats
     rest: float
     found: Found
+    hashes: Hashes = ()
 
 
 class Form(Protocol):

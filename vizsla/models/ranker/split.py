@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["Layer", "SplitForm", "last_hidden", "layers_of"]
+__all__ = ["Layer", "SplitForm", "Wide", "last_hidden", "layers_of"]
 
 Floats = NDArray[np.float32]
 
@@ -43,6 +43,19 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Wide:
+    """Crossed features.
+
+    Attributes:
+        crosses: Fields of each, by name.
+        weights: ``(crosses, buckets)``.
+    """
+
+    crosses: tuple[tuple[str, ...], ...]
+    weights: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class SplitForm:
     """What a backbone computes, where it is a sum of a linear part, an FM and a perceptron.
 
@@ -52,12 +65,14 @@ class SplitForm:
             output; empty for none.
         factors: Of the FM, field to the ``(K, d_f)`` map onto the common width; None for none.
         bias: Added to every logit.
+        wide: Crossed features; None for none.
     """
 
     linear: bool = True
     layers: tuple[Layer, ...] = ()
     factors: Mapping[str, Floats] | None = None
     bias: float = 0.0
+    wide: Wide | None = None
 
     @property
     def n_hidden(self) -> int:

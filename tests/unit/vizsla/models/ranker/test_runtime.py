@@ -123,6 +123,38 @@ def test_any_perceptron_is_split(name, config):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
 
 
+CROSSES = [
+    ["user", "item"],
+    ["genres", "hour", "user"],
+    ["seen", "item"],
+    ["item", "genres"],
+    ["user", "seen"],
+    ["hour", "item", "user"],
+]
+"""Of two sides, with an item's list, with a user's list, of one side alone, of three."""
+
+
+@pytest.mark.parametrize("user", USERS, ids=["known", "empty"])
+@pytest.mark.parametrize("crosses", [*([one] for one in CROSSES), CROSSES])
+def test_crosses_are_those_of_whole_rows(crosses, user):
+    """Whichever side a crossed field belongs to, stored in pieces, replaced or taken."""
+    config = {"crosses": crosses, "cross_buckets": 97, "hidden": [4]}
+    ranker, weights = trained("wide_deep", "unequal", config)
+    items, nums = item_rows(np.random.default_rng(0)), np.array([3, 29, 0, 3, 11])
+    with torch.no_grad():
+        rows = to_inputs(SCHEMAS["unequal"], together(user, items, nums))
+        expected = ranker(rows).numpy()
+    runtime = runtime_of("wide_deep", "unequal", weights, config)
+    store = runtime.store([items.take(np.arange(20)), items.take(np.arange(20, N_ITEMS))])
+    other = store.take(np.array([3, 5, 0, 3, 6]))
+    side = other.replaced(np.array([1, 4]), runtime.items(items.take(np.array([29, 11]))))
+
+    for found in (store.take(nums), side):
+        logits = runtime.logits(runtime.user(user), found)
+        np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-5)
+    assert runtime.logits(runtime.user(user), store.take(np.empty(0, np.int64))).shape == (0,)
+
+
 @pytest.mark.parametrize("name", list(RANKERS))
 def test_one_candidate_is_scored_as_among_many(name):
     """And no candidate at all gives nothing."""
