@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from training.bench.rivals.drive import Job
 from vizsla.errors import TrainingError
 
-__all__ = ["EpochTime", "Pairs", "run_rival"]
+__all__ = ["EpochTime", "Pairs", "run_driver", "run_rival"]
 
 DRIVER = Path(__file__).with_name("rivals") / "drive.py"
 
@@ -65,18 +65,38 @@ def run_rival(python: Path, job: Job, pairs: Pairs, driver: Path = DRIVER) -> li
         folder = Path(name)
         np.savez(folder / "pairs.npz", **pairs._asdict())
         settings = asdict(job) | {"pairs": str(folder / "pairs.npz")}
-        (folder / "job.json").write_text(json.dumps(settings), encoding="utf-8")
-        done = subprocess.run(
-            [str(python), "-W", "ignore", str(driver.resolve()), "job.json"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        told = run_driver(python, driver, settings, folder, f"{job.system} ({job.model})")
+    return read_epochs(told.splitlines())
+
+
+def run_driver(python: Path, driver: Path, job: Mapping[str, Any], folder: Path, name: str) -> str:
+    """Run a script on a job in a process of its own.
+
+    Args:
+        python: Of the environment of the rivals.
+        driver: The script; it is given ``job.json``.
+        job: JSON-able.
+        folder: Where it works.
+        name: What errors call it.
+
+    Returns:
+        What it wrote to stdout.
+
+    Raises:
+        TrainingError: It failed; the message holds its last line.
+    """
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    done = subprocess.run(
+        [str(python), "-W", "ignore", str(driver.resolve()), "job.json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         told = done.stderr.strip().splitlines() or ["no output"]
-        raise TrainingError(f"{job.system} ({job.model}) failed: {told[-1]}")
-    return read_epochs(done.stdout.splitlines())
+        raise TrainingError(f"{name} failed: {told[-1]}")
+    return done.stdout
 
 
 def read_epochs(lines: Sequence[str]) -> list[EpochTime]:

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from training.cli.data_frames import (
     frame_options,
     import_frame_command,
-    is_frame,
     noise_command,
     refuse_frame_options,
     reported,
@@ -31,7 +30,7 @@ from vizsla.datasets import (
     read_manifest,
     resolve,
 )
-from vizsla.datasets.frames import FRAMES, fetch_frame, resolve_frame
+from vizsla.datasets.frames import FRAMES, fetch_frame, find_frame
 from vizsla.datasets.sources.synthetic import SyntheticOptions
 from vizsla.errors import UnknownNameError, UsageError
 from vizsla.registry import unknown_name
@@ -163,8 +162,9 @@ def describe_command(
     as_json: AsJson = False,
 ) -> None:
     """Show what a dataset holds and where it comes from."""
-    if is_frame(dataset, _home(home)):
-        show_frame(resolve_frame(dataset, _home(home)), as_json=as_json)
+    frame = find_frame(dataset, _home(home))
+    if frame is not None:
+        show_frame(frame, as_json=as_json)
     else:
         _show(resolve(dataset, _home(home)), as_json=as_json)
 

@@ -35,7 +35,6 @@ __all__ = [
     "frame_options",
     "frame_rows",
     "import_frame_command",
-    "is_frame",
     "noise_command",
     "refuse_frame_options",
     "reported",
@@ -146,14 +145,6 @@ def _print_import(summary: FrameImportSummary) -> None:
     for remark in summary.remarks:
         say(remark)
     say(f"fields, to change and to give back with --schema: {summary.path}/fields.toml")
-
-
-def is_frame(name_or_path: str, home: Path) -> bool:
-    """Return whether there is a training frame of that name or path."""
-    return any(
-        (place / "frame.json").is_file()
-        for place in (data_home(home) / name_or_path, Path(name_or_path))
-    )
 
 
 def frame_rows(home: Path) -> list[dict[str, object]]:

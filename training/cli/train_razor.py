@@ -14,11 +14,8 @@ SHOWN = ("auc", "log_loss")
 
 def _show(done: RazorRun, request: FrameRequest) -> None:
     result = done.result
-    fields = [
-        [one.name, f"{one.importance:.3f}", f"{one.expected_width:.1f}", one.dim, one.n_parameters]
-        for one in result.fields
-    ]
-    columns = ["field", "importance", "expected width", "kept", "table entries"]
+    fields = [[one.name, one.dim, one.n_parameters, one.reason] for one in result.fields]
+    columns = ["field", "columns", "table entries", "why"]
     print_table(f"fields, cut at {result.threshold:.3g}", columns, fields)
     note = f"searched in {format_duration(result.search_s)}; ranker: {request.out / 'pruned' / result.pruned.ranker}"
     print_table("validation rows", ["model", *SHOWN, "table entries"], _models(result), note=note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,6 @@ def train_ranker(  # noqa: PLR0913 - what is learned from, then how one looks on
     settings: RankerSettings,
     seed: int,
     *,
-    weights: Mapping[str, Tensor] | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     folder: Path | None = None,
@@ -101,7 +100,6 @@ def train_ranker(  # noqa: PLR0913 - what is learned from, then how one looks on
         valid: Validation rows with labels; without any, the last epoch is kept.
         settings: Model and loop.
         seed: Fixes start, order and dropout.
-        weights: To start from, by name; the others are drawn.
         progress: Told of rows.
         should_stop: Asked after every step.
         folder: Of checkpoints; where it holds one, training goes on from there.
@@ -117,7 +115,7 @@ def train_ranker(  # noqa: PLR0913 - what is learned from, then how one looks on
     loop.progress, loop.clock = progress or _Silent(), clock or SystemClock()
     with torch.random.fork_rng(devices=[]):
         torch.random.set_rng_state(torch_generator(seed, "ranker", "dropout").get_state())
-        return loop.run(weights or {}, should_stop)
+        return loop.run(should_stop)
 
 
 class _Loop:
@@ -143,9 +141,8 @@ class _Loop:
         self._state = _State()
         self._best: dict[str, Tensor] = {}
 
-    def run(self, weights: Mapping[str, Tensor], should_stop: Callable[[], bool]) -> TrainedRanker:
+    def run(self, should_stop: Callable[[], bool]) -> TrainedRanker:
         """Train to the end, or until somebody stops it."""
-        self._ranker.load_state_dict(self._ranker.state_dict() | dict(weights))
         self._resume()
         while not self._finished():
             if not self._epoch(should_stop):

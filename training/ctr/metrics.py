@@ -16,6 +16,7 @@ __all__ = [
     "auc",
     "calibration_ratio",
     "cold_start",
+    "defined_auc",
     "evaluate",
     "gauc",
     "log_loss",
@@ -51,6 +52,12 @@ def auc(labels: Floats, scores: Floats) -> float:
     ranks = _mean_ranks(np.asarray(scores))
     above = float(ranks[positive].sum()) - n_positive * (n_positive + 1) / 2
     return above / (n_positive * n_negative)
+
+
+def defined_auc(labels: Floats, scores: Floats) -> float | None:
+    """Return the AUC as JSON has it, which knows no NaN: None where there is one class only."""
+    value = auc(labels, scores)
+    return None if math.isnan(value) else value
 
 
 def log_loss(labels: Floats, probabilities: Floats) -> float:

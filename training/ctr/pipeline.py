@@ -23,13 +23,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from training.ctr.calibration.choose import choose
-from training.ctr.encoding import StoppedError, encode_frame, forget_encoded
+from training.ctr.encoding import StoppedError, encode_frame
 from training.ctr.exporting import Trained, export
 from training.ctr.judging import judge
 from training.ctr.loop import train_ranker
+from training.ctr.opening import RESULT, RunKind, opened
 from training.ctr.predicting import predict, raw_logits
 from training.ctr.recipe import RankerRecipe
 from training.ctr.report import describe, shuffle_fields, write_importance
@@ -37,12 +38,11 @@ from training.ctr.request import FrameRequest
 from training.ctr.uncertainty.measured import measure_uncertainty
 from training.determinism import torch_threads
 from training.recipe import recipe_table, validated_recipe
-from training.run_folder import RunFile, open_run, read_run, refuse_other
 from vizsla.cli_output import progress, say
 from vizsla.config import default_threads
 from vizsla.contracts.features import FrameSplit
 from vizsla.contracts.importance import ImportanceReport
-from vizsla.contracts.ranking import RankingSchema, region_sizes
+from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import Frame, read_frame
 from vizsla.datasets.frames.storage import SPLITS
 from vizsla.errors import ConfigError, IncompatibleArtifactError
@@ -54,7 +54,6 @@ from vizsla.models.ranker.calibration import Calibration
 
 __all__ = ["RankerResult", "RankerRun", "train_on_frame"]
 
-RESULT = "result.json"
 RANKER = "ranker"
 
 
@@ -92,6 +91,9 @@ class RankerResult(BaseModel):
     encode_s: float = 0.0
 
 
+KIND = RunKind("ranker", RankerResult, made=("fields", "encoded", RANKER))
+
+
 @dataclass(frozen=True, slots=True)
 class RankerRun:
     """A finished run; ``reused`` where the folder held it already."""
@@ -113,7 +115,7 @@ def train_on_frame(request: FrameRequest) -> RankerRun | None:
     table = recipe_table(request.recipe, (), request.assignments)
     recipe = validated_recipe(RankerRecipe, table)
     frame = read_frame(request.frame_dir)
-    done = _opened(request, recipe, frame)
+    done = opened(KIND, request, recipe, frame)
     if done is not None:
         return RankerRun(recipe, done, reused=True)
     with torch_threads(request.threads or default_threads()):
@@ -124,37 +126,6 @@ def train_on_frame(request: FrameRequest) -> RankerRun | None:
     for name in ("checkpoint", "encoded"):
         shutil.rmtree(request.out / name, ignore_errors=True)
     return RankerRun(recipe, result, reused=False)
-
-
-def _opened(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerResult | None:
-    """Prepare the run's folder; return the result where it holds this very run, finished."""
-    out = request.out
-    wanted = RunFile(
-        recipe=recipe.model_dump(mode="json") | {"kind": "ranker"},
-        seed=request.seed,
-        dataset=frame.manifest.name,
-        content_hash=frame.manifest.content_hash,
-        split={},
-    )
-    if request.fresh:
-        (out / RESULT).unlink(missing_ok=True)
-        forget_encoded(out)
-        shutil.rmtree(out / RANKER, ignore_errors=True)
-    found = read_run(out)
-    if found is not None and (out / RESULT).is_file():
-        refuse_other(out, found, wanted)
-        return _read_result(out / RESULT)
-    open_run(out, wanted, resume=request.resume, fresh=request.fresh)
-    if found is not None and found.content_hash != wanted.content_hash:
-        forget_encoded(out)  # of a run on other data that was stopped before its first checkpoint
-    return None
-
-
-def _read_result(path: Path) -> RankerResult:
-    try:
-        return RankerResult.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError as error:
-        raise IncompatibleArtifactError(f"{path} is damaged; start again with --fresh") from error
 
 
 def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerResult | None:
@@ -255,9 +226,7 @@ def _described(request: FrameRequest, ranker: Ranker, valid: EncodedRows) -> Imp
             if names
             else None
         )
-    widths = schema.search.settings.get("widths", ())
-    regions = region_sizes(widths) if widths else ()
-    return describe(schema, found, regions=regions)
+    return describe(schema, found)
 
 
 def _schema(recipe: RankerRecipe, frame: Frame, encoders: FieldEncoders) -> RankingSchema:

@@ -22,9 +22,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from training.ctr.encoding import StoppedError, encode_frame, forget_encoded
 from training.ctr.pipeline import RankerResult, train_on_frame
+from training.ctr.report import importance
 from training.ctr.request import FrameRequest
 from training.determinism import torch_threads
-from training.razor.importance import FieldImportance, importance
 from training.razor.prune import prune
 from training.razor.recipe import RazorRecipe
 from training.razor.result import SearchResult
@@ -33,6 +33,7 @@ from training.recipe import recipe_table, validated_recipe
 from training.run_folder import RunFile, open_run, read_run, refuse_other
 from vizsla.cli_output import progress
 from vizsla.config import default_threads
+from vizsla.contracts.importance import FieldImportance
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import Frame, read_frame
 from vizsla.errors import CorruptArtifactError

@@ -11,12 +11,11 @@ import numpy as np
 import polars as pl
 
 from training.bench.form import Row
-from training.ctr.auc import defined_auc
 from training.ctr.calibration.exported import held_out, stored_calibration
 from training.ctr.calibration.reliability import Reliability, reliability
 from training.ctr.calibration.report import HeldOut
 from training.ctr.calibration.segments import Segment, cold_segments, segments
-from training.ctr.metrics import COLD_IMPRESSIONS
+from training.ctr.metrics import COLD_IMPRESSIONS, defined_auc
 from training.ctr.pipeline import train_on_frame
 from training.ctr.request import FrameRequest
 from training.determinism import StopFlag, stop_on_interrupt

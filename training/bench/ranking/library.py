@@ -8,7 +8,6 @@ second of processor time on one thread, in training alone, so that a busy machin
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from training.bench.form import Row, Target
 from training.bench.rival_env import EnvironmentSpec, rival_python, speed_rivals
+from training.bench.rival_run import run_driver
 from training.bench.rivals.drive_ctr import CtrJob
 from training.ctr.encoding import encode_split, fit_encoders
 from training.ctr.loop import train_ranker
@@ -31,7 +31,6 @@ from training.determinism import torch_threads
 from vizsla.clock import ProcessClock
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import Frame
-from vizsla.errors import TrainingError
 from vizsla.fields import EncodedRows
 
 __all__ = ["JOB", "LibraryPlan", "library_rivals", "library_rows", "library_targets"]
@@ -134,20 +133,9 @@ def _arrays(rows: EncodedRows) -> Iterator[tuple[str, NDArray[np.generic]]]:
 def _library(
     python: Path, job: CtrJob, folder: Path
 ) -> tuple[dict[str, NDArray[np.floating]], dict[str, Any]]:
-    (folder / "job.json").write_text(json.dumps(asdict(job)), encoding="utf-8")
-    driver = str(RIVALS_DIR / "drive_ctr.py")
-    done = subprocess.run(
-        [str(python), "-W", "ignore", driver, "job.json"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        told = done.stderr.strip().splitlines() or ["no output"]
-        raise TrainingError(f"deepctr-torch failed: {told[-1]}")
+    told = run_driver(python, RIVALS_DIR / "drive_ctr.py", asdict(job), folder, "deepctr-torch")
     with np.load(folder / "predictions.npz", allow_pickle=False) as file:
-        return dict(file), json.loads(done.stdout)
+        return dict(file), json.loads(told)
 
 
 def _ours(

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from training.ctr.auc import defined_auc
 from training.ctr.calibration.picture import plot_reliability
 from training.ctr.calibration.reliability import Reliability, check_predictions, reliability
 from training.ctr.calibration.segments import (
@@ -19,6 +18,7 @@ from training.ctr.calibration.segments import (
     decile_segments,
     segments,
 )
+from training.ctr.metrics import defined_auc
 from training.ctr.uncertainty.judge import Spread, judge_spread
 from training.evaluation.markdown import table
 from training.evaluation.results import Estimate

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from training.ctr.auc import defined_auc
 from training.ctr.calibration.reliability import check_predictions, reliability, wilson
-from training.ctr.metrics import COLD_IMPRESSIONS
+from training.ctr.metrics import COLD_IMPRESSIONS, defined_auc
 from vizsla.models.ranker.calibration import Scores
 
 __all__ = ["Segment", "cold_segments", "decile_segments", "segments"]

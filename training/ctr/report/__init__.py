@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.ctr.report.importance import describe, write_importance
+from training.ctr.report.importance import describe, importance, write_importance
 from training.ctr.report.permutation import Shuffled, shuffle_fields
 
-__all__ = ["Shuffled", "describe", "shuffle_fields", "write_importance"]
+__all__ = ["Shuffled", "describe", "importance", "shuffle_fields", "write_importance"]

@@ -9,10 +9,10 @@ from training.ctr.report.permutation import Shuffled
 from training.ctr.report.picture import plot_importance, region_names
 from training.evaluation.markdown import table
 from vizsla.contracts.importance import Effect, FieldImportance, ImportanceReport
-from vizsla.contracts.ranking import RankerField, RankingSchema
+from vizsla.contracts.ranking import RankerField, RankingSchema, region_sizes
 from vizsla.files import write_text
 
-__all__ = ["describe", "to_markdown", "write_importance"]
+__all__ = ["describe", "importance", "to_markdown", "write_importance"]
 
 
 def write_importance(folder: Path, report: ImportanceReport) -> list[Path]:
@@ -32,7 +32,6 @@ def describe(
     schema: RankingSchema,
     shuffled: Shuffled | None = None,
     *,
-    regions: Sequence[int] = (),
     n_parameters_before: int | None = None,
 ) -> ImportanceReport:
     """Put together what is known of every field.
@@ -40,23 +39,33 @@ def describe(
     Args:
         schema: Of the ranker, dropped fields and the probabilities of the search included.
         shuffled: Of its kept fields, where it was measured.
-        regions: Columns of each region of the search, in the order of the probabilities.
         n_parameters_before: Entries of the tables that were searched.
     """
-    fields = [_field(one, schema, shuffled, regions) for one in schema.fields]
     return ImportanceReport(
         frame=schema.frame,
         schema_id=schema.schema_id,
         method=schema.search.method,
-        regions=tuple(regions),
+        regions=_regions(schema),
         n_parameters=schema.n_parameters,
         n_parameters_before=n_parameters_before,
         n_rows=shuffled.n_rows if shuffled else 0,
         n_repeats=shuffled.n_repeats if shuffled else 0,
         auc=shuffled.auc if shuffled else None,
         log_loss=shuffled.log_loss if shuffled else None,
-        fields=tuple(sorted(fields, key=_order)),
+        fields=tuple(importance(schema, shuffled)),
     )
+
+
+def importance(schema: RankingSchema, shuffled: Shuffled | None = None) -> list[FieldImportance]:
+    """Return what is known of every field, the most important first; see ``describe``."""
+    regions = _regions(schema)
+    return sorted((_field(one, schema, shuffled, regions) for one in schema.fields), key=_order)
+
+
+def _regions(schema: RankingSchema) -> tuple[int, ...]:
+    """Return the columns of each region that was searched; empty where it is not known."""
+    widths = schema.search.settings.get("widths", ())
+    return region_sizes(widths) if widths else ()
 
 
 def to_markdown(report: ImportanceReport) -> str:

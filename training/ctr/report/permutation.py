@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.ctr.auc import defined_auc
+from training.ctr.metrics import defined_auc
 from vizsla.cli_output import Progress
 from vizsla.contracts.importance import Effect
 from vizsla.errors import ContractError

@@ -4,7 +4,7 @@ from vizsla.datasets.frames.base import FrameOptions, FrameSource
 from vizsla.datasets.frames.fetching import FRAMES, fetch_frame
 from vizsla.datasets.frames.importing import FrameImport, FrameImportSummary, import_frame
 from vizsla.datasets.frames.noise import with_noise
-from vizsla.datasets.frames.reading import Frame, read_frame, resolve_frame
+from vizsla.datasets.frames.reading import Frame, find_frame, read_frame, resolve_frame
 from vizsla.datasets.frames.schema import FrameSchema, load_frame_schema
 from vizsla.datasets.frames.storage import FrameDraft, write_frame
 from vizsla.datasets.frames.synthetic import SyntheticCtrOptions
@@ -20,6 +20,7 @@ __all__ = [
     "FrameSource",
     "SyntheticCtrOptions",
     "fetch_frame",
+    "find_frame",
     "import_frame",
     "load_frame_schema",
     "read_frame",

@@ -21,7 +21,7 @@ from vizsla.errors import (
     UsageError,
 )
 
-__all__ = ["Frame", "read_frame", "resolve_frame"]
+__all__ = ["Frame", "find_frame", "read_frame", "resolve_frame"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,12 @@ def read_frame(directory: str | Path) -> Frame:
         raise CorruptArtifactError(f"{path}: {reason}; make the frame again") from error
 
 
+def find_frame(name_or_path: str, home: Path) -> Path | None:
+    """Return the directory of a frame given by name or by path; None where there is none."""
+    places = (data_home(home) / name_or_path, Path(name_or_path)) if name_or_path else ()
+    return next((place for place in places if (place / MANIFEST).is_file()), None)
+
+
 def resolve_frame(name_or_path: str, home: Path) -> Path:
     """Return the directory of a frame given by name or by path.
 
@@ -121,9 +127,9 @@ def resolve_frame(name_or_path: str, home: Path) -> Path:
     """
     if not name_or_path:
         raise UsageError("the name or directory of a training frame is needed")
-    for candidate in (data_home(home) / name_or_path, Path(name_or_path)):
-        if (candidate / MANIFEST).is_file():
-            return candidate
+    found = find_frame(name_or_path, home)
+    if found is not None:
+        return found
     raise NotFoundError(
         f"no training frame {name_or_path!r} in {data_home(home)}: "
         f"run 'vizsla data fetch {name_or_path}' or 'vizsla data import-frame'"

@@ -24,7 +24,7 @@ from vizsla.contracts.fields import BucketEncoding, FieldSpec
 from vizsla.contracts.importance import ImportanceReport
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import FrameDraft, read_frame, write_frame
-from vizsla.errors import ConfigError, IncompatibleArtifactError, UsageError
+from vizsla.errors import ConfigError, CorruptArtifactError, IncompatibleArtifactError, UsageError
 from vizsla.fields import EncodedRows
 from vizsla.models.ranker import RANKERS, build_ranker
 from vizsla.models.ranker.uncertainty import Uncertainty
@@ -301,3 +301,14 @@ def test_a_schema_without_the_item_has_no_uncertainty(frame, tmp_path):
     run = train_on_frame(request(frame, tmp_path, assignments={**SMALL, "schema_file": str(path)}))
 
     assert "no item field" in run.result.no_uncertainty
+
+
+def test_a_damaged_result_is_one_error_and_starting_again_mends_it(frame, tmp_path):
+    """Also where the file that says what the run is was damaged."""
+    train_on_frame(request(frame, tmp_path))
+    (tmp_path / "run" / "result.json").write_bytes(b"\xff{")
+    with pytest.raises(CorruptArtifactError, match=r"result.json is damaged.*--fresh"):
+        train_on_frame(request(frame, tmp_path))
+    (tmp_path / "run" / "run.json").write_text("{")
+
+    assert not train_on_frame(request(frame, tmp_path, fresh=True)).reused

@@ -11,7 +11,7 @@ from vizsla.errors import ContractError
 from vizsla.fields import EncodedRows, Ragged
 from vizsla.models.ranker.calibration import sigmoid
 
-REGIONS = (0, 1, 1, 2, 4)
+WIDTHS = (0, 1, 2, 4, 8)
 
 
 def rows(n=4_000, labels=None):
@@ -31,7 +31,7 @@ def model(batch):
     return sigmoid(1.5 * (batch.single["strong"] - 4.0) + 0.4 * batch.lists["tags"].lengths)
 
 
-def schema():
+def schema(widths=WIDTHS):
     def field(name, dim, probabilities, **extra):
         return RankerField(
             spec=FieldSpec(name=name, **extra), n_codes=9, dim=dim, probabilities=probabilities
@@ -46,7 +46,7 @@ def schema():
             field("tags", 1, (0.1, 0.7, 0.1, 0.05, 0.05), kind="multi_valued", owner="item"),
             field("strong", 8, (0.02, 0.03, 0.05, 0.2, 0.7), owner="user"),
         ),
-        search=SearchRecord(method="razor"),
+        search=SearchRecord(method="razor", settings={"widths": widths}),
     )
 
 
@@ -90,7 +90,6 @@ def test_the_report_lists_all_fields_the_most_important_first():
     report = describe(
         schema(),
         shuffle_fields(model, rows(), ["strong", "tags"]),
-        regions=REGIONS,
         n_parameters_before=216,
     )
 
@@ -103,12 +102,12 @@ def test_the_report_lists_all_fields_the_most_important_first():
     assert sum(one.parameter_ratio for one in report.fields) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("regions", [REGIONS, ()])
+@pytest.mark.parametrize("widths", [WIDTHS, ()])
 @pytest.mark.parametrize("measured", [True, False])
-def test_the_files_are_written_and_read_again(tmp_path, regions, measured):
+def test_the_files_are_written_and_read_again(tmp_path, widths, measured):
     """With and without a search's widths, with and without shuffles."""
     shuffled = shuffle_fields(model, rows(200), ["strong", "tags"]) if measured else None
-    report = describe(schema(), shuffled, regions=regions)
+    report = describe(schema(widths), shuffled)
     json, page, picture = write_importance(tmp_path, report)
 
     assert ImportanceReport.model_validate_json(json.read_text()) == report
