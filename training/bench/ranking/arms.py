@@ -15,6 +15,7 @@ from training.ctr.predicting import predict
 from training.ctr.settings import RankerSettings
 from training.razor.prune import prune, resized
 from training.razor.rivals import RIVALS, RivalTask
+from training.razor.rivals.values import cut_rows
 from training.razor.search import search
 from training.razor.settings import PruneSettings, RazorSettings
 from vizsla.contracts.ranking import RankingSchema, SearchRecord
@@ -80,10 +81,11 @@ class ArmJob:
     def _row(self, data: RankingData, schema: RankingSchema, started_s: float) -> Row:
         """Train a schema that was searched since ``started_s``."""
         searched_s = process_time()
-        trained = train_ranker(schema, data.train, data.valid, self.ranker, self.seed)
+        train, valid, test = (cut_rows(schema, one) for one in (data.train, data.valid, data.test))
+        trained = train_ranker(schema, train, valid, self.ranker, self.seed)
         trained_s = process_time()
-        assert data.test.labels is not None
-        figures = evaluate(data.test.labels, predict(trained.ranker, data.test))
+        assert test.labels is not None
+        figures = evaluate(test.labels, predict(trained.ranker, test))
         widths = {one.spec.name: one.dim for one in schema.fields}
         return {
             "frame": self.frame,

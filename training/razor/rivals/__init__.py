@@ -1,6 +1,7 @@
 """Other ways to size the fields of a ranker, each within the same budget of parameters.
 
-A rival is a function from a ``RivalTask`` to a ``RankingSchema``.
+A rival is a function from a ``RivalTask`` to a ``RankingSchema``.  One that also cuts values says
+which it keeps in the schema; see ``values``.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""OptEmbed's search of widths: a supernet of random widths, and evolution over them.
+"""OptEmbed: which values deserve a vector, and how wide each field is.
 
-Only the part that fields can express: its pruning of single values has no place in a schema of
-fields. The supernet sees every width of every field by chance, so any choice can be judged
-without training.
+A supernet of random widths learns a threshold per field beside its weights, see ``values``. It
+sees every width of every field by chance, so any choice can be judged without training; evolution
+looks for the best within the budget, in which values that were cut cost nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch import Tensor
 from training.ctr.metrics import evaluate
 from training.razor.passes import batch_rows, check_labels, label_loss, optimisers, step, tensors
 from training.razor.rivals.task import RivalTask, Widths
+from training.razor.rivals.values import ThresholdTable, cut_schema, packed
 from training.razor.search import supernet
 from training.razor.settings import RazorSettings
 from training.razor.supernet import RazorEmbeddings, widened
@@ -31,6 +32,8 @@ __all__ = ["optembed"]
 POPULATION, PARENTS, GENERATIONS = 20, 5, 10
 JUDGED_ROWS = 4_096
 MUTATED = 0.2
+SPARSITY = 1e-4
+"""Weight of the penalty that makes thresholds rise; ``options["sparsity"]``."""
 
 Genes = NDArray[np.int64]
 """``(O,)`` width of every field with a table of its own."""
@@ -44,25 +47,32 @@ class _Evolution:
 
 
 def optembed(task: RivalTask) -> RankingSchema:
-    """Evolve widths within the budget, judged on validation rows by a supernet of one pass.
+    """Cut values, then evolve widths within the budget, judged on validation rows.
 
     References:
         Lyu et al., "OptEmbed: Learning Optimal Embedding Table for Click-through Rate
         Prediction", CIKM 2022.
     """
-    model, embeddings = _supernet(task)
+    model, embeddings, values = _supernet(task)
+    kept = values.kept()
+    cut = replace(task, schema=cut_schema(task.schema, kept))
     generator = numpy_generator(task.seed, "rival", "optembed", "evolution")
-    run = _Evolution(task, _judge(task, model, embeddings), generator)
-    genes = _evolved(run)
-    return task.schema_of("optembed", _widths(task, genes), generations=GENERATIONS)
+    genes = _evolved(_Evolution(cut, _judge(task, model, embeddings), generator))
+    settings = {"generations": GENERATIONS, "values": packed(kept)}
+    schema = cut.schema_of("optembed", _widths(task, genes), **settings)
+    record = schema.search.model_copy(update={"parent": task.schema.schema_id})
+    return schema.model_copy(update={"search": record})
 
 
-def _supernet(task: RivalTask) -> tuple[Ranker, RazorEmbeddings]:
+def _supernet(task: RivalTask) -> tuple[Ranker, RazorEmbeddings, ThresholdTable]:
     """Train for one pass under widths that are drawn anew for every batch."""
     check_labels(task.rows)
     settings = RazorSettings(learning_rate=0.003, batch_size=256)
     schema = widened(task.schema, task.full_width)
     model, embeddings = supernet(schema, _prefixes(task.full_width), settings, task.seed)
+    values = ThresholdTable(embeddings, schema)
+    embeddings.table = values  # type: ignore[assignment]  # it looks up as the table does
+    sparsity = float(task.options.get("sparsity", SPARSITY))
     generator = numpy_generator(task.seed, "rival", "optembed", "rows")
     optimizers = optimisers(model, settings.learning_rate, (embeddings.importances,))
     model.train()
@@ -70,8 +80,9 @@ def _supernet(task: RivalTask) -> tuple[Ranker, RazorEmbeddings]:
         inputs, labels, weights = tensors(schema, task.rows, places)
         genes = generator.integers(0, task.full_width + 1, len(task.owners))
         embedded = embeddings.blend(inputs, _choice(task, embeddings, genes))
-        step(label_loss(model.backbone(embedded), labels, weights), optimizers)
-    return model, embeddings
+        loss = label_loss(model.backbone(embedded), labels, weights)
+        step(loss + sparsity * values.penalty(), optimizers)
+    return model, embeddings, values
 
 
 def _prefixes(width: int) -> Tensor:
