@@ -18,9 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from training.ctr.encoding import StoppedError, encode_frame, forget_encoded
+from training.ctr.encoding import StoppedError, encode_frame
+from training.ctr.opening import RESULT, RunKind, opened
 from training.ctr.pipeline import RankerResult, train_on_frame
 from training.ctr.report import importance
 from training.ctr.request import FrameRequest
@@ -30,18 +31,16 @@ from training.razor.recipe import RazorRecipe
 from training.razor.result import SearchResult
 from training.razor.search import search
 from training.recipe import recipe_table, validated_recipe
-from training.run_folder import RunFile, open_run, read_run, refuse_other
 from vizsla.cli_output import progress
 from vizsla.config import default_threads
 from vizsla.contracts.importance import FieldImportance
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import Frame, read_frame
-from vizsla.errors import CorruptArtifactError
 from vizsla.files import write_text
 
 __all__ = ["RazorResult", "RazorRun", "train_razor"]
 
-RESULT, SEARCH, SCHEMA = "result.json", "search.json", "schema.json"
+SEARCH, SCHEMA = "search.json", "schema.json"
 
 
 class RazorResult(BaseModel):
@@ -68,6 +67,11 @@ class RazorResult(BaseModel):
     full_parameters: int
 
 
+KIND = RunKind(
+    "razor", RazorResult, begun=SEARCH, made=(SCHEMA, "fields", "encoded", "full", "pruned")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class RazorRun:
     """A finished run; ``reused`` where the folder held it already."""
@@ -90,7 +94,7 @@ def train_razor(request: FrameRequest) -> RazorRun | None:
     table = recipe_table(request.recipe, (), request.assignments)
     recipe = validated_recipe(RazorRecipe, table)
     frame = read_frame(request.frame_dir)
-    done = _opened(request, recipe, frame)
+    done = opened(KIND, request, recipe, frame)
     if done is not None:
         return RazorRun(recipe, done, reused=True)
     try:
@@ -105,40 +109,6 @@ def train_razor(request: FrameRequest) -> RazorRun | None:
         return None
     write_text(request.out / RESULT, result.model_dump_json(indent=2) + "\n")
     return RazorRun(recipe, result, reused=False)
-
-
-def _opened(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> RazorResult | None:
-    """Prepare the run's folder; return the result where it holds this very run, finished."""
-    out = request.out
-    wanted = RunFile(
-        recipe=recipe.model_dump(mode="json") | {"kind": "razor"},
-        seed=request.seed,
-        dataset=frame.manifest.name,
-        content_hash=frame.manifest.content_hash,
-        split={},
-    )
-    if request.fresh:
-        for name in (RESULT, SEARCH, SCHEMA):
-            (out / name).unlink(missing_ok=True)
-        forget_encoded(out)
-        for name in ("full", "pruned"):
-            shutil.rmtree(out / name, ignore_errors=True)
-    found = None if request.fresh else read_run(out)
-    if found is not None and ((out / RESULT).is_file() or (out / SEARCH).is_file()):
-        refuse_other(out, found, wanted)
-        if (out / RESULT).is_file():
-            return _read_result(out / RESULT)
-    open_run(out, wanted, resume=request.resume, fresh=request.fresh)
-    if found is not None and found.content_hash != wanted.content_hash:
-        forget_encoded(out)  # of a search on other data that was stopped before its end
-    return None
-
-
-def _read_result(path: Path) -> RazorResult:
-    try:
-        return RazorResult.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise CorruptArtifactError(f"{path} is damaged; start again with --fresh") from error
 
 
 def _searched(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> SearchResult:
