@@ -188,7 +188,7 @@ def test_without_a_ranker_the_route_says_what_to_do(client):
 
 def test_a_slate_is_the_rankers_choice(ranking):
     """Its items, best first, each with its probability."""
-    answer = ranking.post("/v1/recommend", json={"user_id": "anna", "k": 5}).json()
+    answer = ranking.post("/v1/recommend", json={"user_id": "anna", "k": 5, "tmax": 1000}).json()
     pctr = [one["pctr"] for one in answer["items"]]
     # anna's history is items 1 and 2, which a slate leaves out
     others = [one for one in ITEMS if one["item_id"] not in ("item-1", "item-2")]
