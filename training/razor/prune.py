@@ -171,6 +171,8 @@ def _within(
         return n_parameters(result.schema_full, widths)
 
     thresholds = [one for one in _thresholds(result, rule) if size(one, 1)]
+    if not thresholds:
+        raise UsageError("no field is left at any razor.threshold: search with a smaller penalty")
     place = last_where(len(thresholds), lambda i: size(thresholds[i], max_width) <= budget)
     if place >= 0:
         return thresholds[place], max_width

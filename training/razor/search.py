@@ -38,6 +38,7 @@ from training.razor.result import SearchResult
 from training.razor.settings import RazorSettings
 from training.razor.supernet import RazorEmbeddings, regions, widened
 from vizsla.contracts.ranking import RankingSchema
+from vizsla.errors import DataError
 from vizsla.fields import EncodedRows
 from vizsla.models.ranker import RANKERS, Ranker
 from vizsla.models.ranker.base import Backbone
@@ -191,6 +192,11 @@ def _divided(run: SupernetRun) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows that weights learn from, and those that importances alone learn from."""
     order = numpy_generator(run.seed, "held-out").permutation(len(run.rows))
     n_held = round(run.settings.held_out * len(order))
+    if len(order) - n_held < 2:
+        raise DataError(
+            f"razor.held_out={run.settings.held_out:g} leaves {len(order) - n_held} of "
+            f"{len(order):,} rows to learn weights from: lower it"
+        )
     return np.sort(order[n_held:]), np.sort(order[:n_held])
 
 

@@ -131,9 +131,17 @@ def narrow_weights(weights: Mapping[str, NDArray[Any]], dtype: TableDtype) -> di
     """Return a ranker's tensors with the embedding tables stored as another type.
 
     int8 brings a tensor ``...scale`` beside each table; what is no table stays as it is.
+
+    Raises:
+        UsageError: Tables are narrow already.
     """
     stored: dict[str, Any] = {}
     for name, array in weights.items():
+        if name.startswith(_TABLES) and array.dtype != np.float32:
+            raise UsageError(
+                f"the ranker's tables are stored as {array.dtype}, which cannot be undone: "
+                "attach it from the run that trained it"
+            )
         if not name.startswith(_TABLES):
             stored[name] = array
             continue

@@ -98,7 +98,7 @@ class ArmJob:
             "parameter_ratio": schema.n_parameters / data.schema.n_parameters,
             "input_width": schema.input_width,
             "multiplications": _multiplications(schema, self.ranker),
-            "table_bytes": 4 * schema.n_parameters,
+            "table_bytes": 4 * (schema.n_parameters + _first_order(schema)),
             "n_noise_kept": sum(widths[name] > 0 for name in data.noise),
             "search_cpu_s": searched_s - started_s,
             "epoch_cpu_s": (trained_s - searched_s) / max(1, len(trained.history)),
@@ -117,10 +117,20 @@ class ArmJob:
             found = search(data.schema, data.train, self.razor, self.seed).result
             schema = prune(found, self.cut)
             fits = schema.n_parameters <= budget
-            return schema if fits else prune(found, PruneSettings(budget=budget))
+            return schema if fits else prune(found, self._within(budget))
         task = RivalTask(data.schema, data.train, data.valid, budget, self.seed, self.ranker)
         made: RankingSchema = RIVALS.load(self.arm)(task)
         return made
+
+    def _within(self, budget: int) -> PruneSettings:
+        """Return the same cut for a budget instead of a threshold."""
+        rest = self.cut.model_dump(exclude={"threshold", "budget"}, exclude_unset=True)
+        return PruneSettings(budget=budget, **rest)
+
+
+def _first_order(schema: RankingSchema) -> int:
+    """Return the first-order weights, one per code, which no way of sizing fields saves."""
+    return sum(one.n_codes for one in schema.kept if not one.spec.shares)
 
 
 def _multiplications(schema: RankingSchema, ranker: RankerSettings) -> int:

@@ -163,3 +163,12 @@ def test_threshold_and_budget_exclude_each_other():
 def test_probabilities_of_another_number_of_regions_are_refused(two):
     with pytest.raises(ValueError, match="3 probabilities"):
         make_result(two, {"strong": tuple(np.full(4, 0.25)), "weak": (1.0, 0.0, 0.0)})
+
+
+@pytest.mark.parametrize("rule", ["cumulative", "expected"])
+def test_a_budget_where_every_field_is_surely_useless_is_refused(two, rule):
+    sure = (1.0, 0.0, 0.0)
+    result = make_result(two, {"strong": sure, "weak": sure})
+
+    with pytest.raises(UsageError, match="no field is left"):
+        prune(result, PruneSettings(rule=rule, budget=10))

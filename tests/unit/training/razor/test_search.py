@@ -167,3 +167,11 @@ def test_a_broken_or_missing_search_is_named(tmp_path):
 def test_widths_that_do_not_rise_are_refused():
     with pytest.raises(ValueError, match=r"razor\.widths"):
         RazorSettings(widths=(0, 4, 2))
+
+
+def test_holding_out_all_rows_is_refused(planted):
+    schema, rows = planted
+    settings = SETTINGS.model_copy(update={"held_out": 0.9999})
+
+    with pytest.raises(DataError, match=r"razor\.held_out=0\.9999 leaves 0"):
+        search(schema, rows.take(np.arange(1_000)), settings, 0)

@@ -172,3 +172,13 @@ def test_numbers_of_buckets_are_their_lower_ends():
     assert pa.array([number_in(one) for one in ("7", "[7, 9.5)", "old", "[a, b)")]).to_pylist() == [
         7.0, 7.0, None, None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["int8", "bfloat16"])
+def test_narrow_tables_are_not_narrowed_again(dtype):
+    """Their scale would be lost."""
+    weights = {"embeddings.tables.4.weight": np.ones((3, 4), np.float32)}
+    once = narrow_weights(weights, dtype)
+
+    with pytest.raises(UsageError, match="from the run that trained it"):
+        narrow_weights(once, "float32")
