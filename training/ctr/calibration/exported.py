@@ -101,9 +101,7 @@ def held_out(
 def stored_calibration(exported: ExportedRanker) -> Calibration:
     """Return what a ranker is served with; the raw score where nothing was fitted."""
     manifest = exported.manifest
-    if manifest.calibration is None:
-        return Calibration(negative_ratio=manifest.dataset.negative_ratio)
-    return Calibration.model_validate(manifest.calibration)
+    return Calibration.stored(manifest.calibration, manifest.dataset.negative_ratio)
 
 
 def open_model(exported: ExportedRanker) -> Ranker:
