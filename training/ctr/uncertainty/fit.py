@@ -31,7 +31,7 @@ class Seen:
     Attributes:
         logits: ``(M,)`` raw.
         labels: ``(M,)`` 0 or 1.
-        hidden: ``(M, D)`` what the last layer reads.
+        hidden: ``(M, D)`` what the last layer reads; ``(0, D)`` where nobody asks.
         items: ``(M,)`` codes of the item field.
     """
 
@@ -71,7 +71,7 @@ def fit_uncertainty(
 
     Args:
         train: Rows that the ranker was trained on, piece by piece.
-        valid: Rows that it was not.
+        valid: Rows that it was not; what the last layer reads of them is not needed.
         weights: ``(D + 1,)`` of the last layer, the bias last.
         curve: From raw to calibrated logits; the deviations are of calibrated ones.
         n_codes: C.
