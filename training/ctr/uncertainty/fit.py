@@ -19,7 +19,7 @@ __all__ = ["ItemPrior", "Seen", "curvature", "fit_items", "fit_last_layer", "fit
 
 _N_ROUNDS = 50
 _PRECISIONS = (0.25, 1e4)
-"""A new item's logit is held to be known within 2 at worst: few data say more of new items."""
+"""A new item's own deviation is held to be at most 2 in logits: few data say more of new items."""
 
 _EFFICIENCIES = (1e-6, 1e2)
 
