@@ -211,7 +211,7 @@ def _calibrated(
     """Choose the curve of the probabilities on validation rows, and say which, or why none."""
     assert valid.labels is not None
     ratio = frame.manifest.negative_ratio
-    choice = choose(logits, valid.labels, seed=seed, negative_ratio=ratio)
+    choice = choose(logits, valid.labels, weights=valid.weights, seed=seed, negative_ratio=ratio)
     say(choice.note or f"calibrated on validation by the curve {choice.calibration.curve.type}")
     return None if choice.note else choice.calibration
 
