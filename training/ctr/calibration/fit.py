@@ -90,7 +90,7 @@ def _binned(logits: Floats, labels: Floats, mass: Floats) -> tuple[Floats, Float
     n_bins = int(np.clip(len(logits) // _ROWS_PER_BIN, 1, _MAX_BINS))
     edges = np.unique(np.quantile(logits, np.linspace(0, 1, n_bins + 1)[1:-1]))
     bins = np.searchsorted(edges, logits, side="right")
-    counts = np.bincount(bins, mass)
+    counts = np.bincount(bins, mass).astype(np.float64)
     filled = counts > 0
     masses = counts[filled] + 1
     means = np.bincount(bins, mass * logits)[filled] / counts[filled]

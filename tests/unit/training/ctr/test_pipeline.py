@@ -326,3 +326,21 @@ def test_a_ranker_is_calibrated_where_a_curve_was_fitted(tmp_path, frame, n_rows
 
     assert (found.manifest.calibration is not None) == calibrated
     assert stored_calibration(found).negative_ratio == 0.25
+
+
+def test_the_curve_follows_the_weights_of_validation_rows(frame, tmp_path):
+    """Positives that count 20 times are likelier as served."""
+    seen = []
+    for name, weight in (("plain", 1.0), ("weighted", 20.0)):
+        heavy = pl.when(pl.col("label") > 0.5).then(weight).otherwise(1.0).cast(pl.Float32)
+        noisy = table(400, 1).with_columns(label=pl.col("label").shuffle(seed=1))
+        valid = noisy.with_columns(weight=heavy)
+        train = table(300, 0).with_columns(weight=pl.lit(1.0, pl.Float32))
+        rows = [("train", train), ("valid", valid), ("test", train)]
+        write_frame(tmp_path / name, FrameDraft(frame.manifest, rows))
+        options = {"out": tmp_path / f"run-{name}", "assignments": SMALL | {"epochs": 1}}
+        train_on_frame(request(read_frame(tmp_path / name), tmp_path, **options))
+        calibration = stored_calibration(read_ranker(tmp_path / f"run-{name}" / "ranker"))
+        seen.append(calibration.probabilities(np.zeros(1))[0])
+
+    assert seen[1] > seen[0] + 0.2
