@@ -74,7 +74,9 @@ class ServedRanker:
         self._store: ItemStore = self._runtime.store(
             map(self._item_encoders.encode, tables), entry.dtype
         )
-        self._calibration = Calibration.model_validate(manifest.calibration or {})
+        self._calibration = Calibration.stored(
+            manifest.calibration, manifest.dataset.negative_ratio
+        )
         self._changed: dict[str, Mapping[str, Any]] = {}
         self._info = RankerInfo(
             content_hash=entry.content_hash,

@@ -27,14 +27,17 @@ __all__ = ["Trained", "export", "records"]
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained ranker, where it comes from, and what is known of it."""
+    """A trained ranker, where it comes from, and what is known of it.
+
+    ``calibration`` is None where no curve could be fitted.
+    """
 
     ranker: Ranker
     recipe: RankerRecipe
     frame: Frame
     encoders: FieldEncoders
     figures: Mapping[str, Mapping[str, float]]
-    calibration: Calibration
+    calibration: Calibration | None
     uncertainty: UncertaintyParts | None = None
     importance: ImportanceReport | None = None
 
@@ -42,6 +45,7 @@ class Trained:
 def export(folder: Path, trained: Trained) -> ExportedRanker:
     """Write the ranker with golden rows from validation, or from training where there are none."""
     ranker, manifest = trained.ranker, trained.frame.manifest
+    fitted = trained.calibration
     parts = RankerParts(
         model=ModelRef(
             name=trained.recipe.model, config=ranker.backbone.config.model_dump(mode="json")
@@ -50,7 +54,7 @@ def export(folder: Path, trained: Trained) -> ExportedRanker:
         weights={name: tensor.numpy() for name, tensor in ranker.state_dict().items()},
         encoders=trained.encoders,
         golden=_golden(trained),
-        calibration=trained.calibration.model_dump(mode="json"),
+        calibration=None if fitted is None else fitted.model_dump(mode="json"),
         uncertainty=trained.uncertainty,
         importance=trained.importance,
         dataset=FrameRef(

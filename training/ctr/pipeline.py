@@ -198,7 +198,7 @@ def _explained(
     write_importance(request.out, importance)
     done = replace(done, importance=importance)
     started_s = request.clock.monotonic_s()
-    found = measure_uncertainty(done.ranker, rows, done.calibration)
+    found = measure_uncertainty(done.ranker, rows, done.calibration or Calibration())
     if isinstance(found, str):
         return _Explained(done, None, found)
     spent_s = request.clock.monotonic_s() - started_s
@@ -207,13 +207,13 @@ def _explained(
 
 def _calibrated(
     logits: NDArray[np.float32], valid: EncodedRows, frame: Frame, seed: int
-) -> Calibration:
-    """Choose the curve of the probabilities on validation rows, and say which."""
+) -> Calibration | None:
+    """Choose the curve of the probabilities on validation rows, and say which, or why none."""
     assert valid.labels is not None
     ratio = frame.manifest.negative_ratio
-    choice = choose(logits, valid.labels, seed=seed, negative_ratio=ratio)
+    choice = choose(logits, valid.labels, weights=valid.weights, seed=seed, negative_ratio=ratio)
     say(choice.note or f"calibrated on validation by the curve {choice.calibration.curve.type}")
-    return choice.calibration
+    return None if choice.note else choice.calibration
 
 
 def _described(request: FrameRequest, ranker: Ranker, valid: EncodedRows) -> ImportanceReport:

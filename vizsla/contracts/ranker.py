@@ -75,7 +75,8 @@ class RankerManifest(_Frozen):
         metrics: Figures by split and name, ``valid.auc``.
         dataset: What it was trained on.
         files: Path within the directory to hash and size.
-        calibration: How probabilities are corrected; None leaves them as they are.
+        calibration: How probabilities are corrected; None where no curve was fitted, so that only
+            dropped negatives are put right.
         uncertainty: None where none was fitted.
     """
 

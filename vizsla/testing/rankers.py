@@ -53,6 +53,7 @@ def tiny_ranker(
     seed: int = 0,
     calibration: dict[str, Any] | None = None,
     unsure: bool = False,
+    negative_ratio: float = 1.0,
 ) -> ExportedRanker:
     """Write a ranker with random weights, large enough to order items differently per user.
 
@@ -88,7 +89,9 @@ def tiny_ranker(
         weights={name: tensor.numpy() for name, tensor in ranker.state_dict().items()},
         encoders=encoders,
         golden=[GoldenRow(rows=row, probability=probability) for row, probability in rows],
-        dataset=FrameRef(name=frame.name, content_hash=frame.content_hash),
+        dataset=FrameRef(
+            name=frame.name, content_hash=frame.content_hash, negative_ratio=negative_ratio
+        ),
         calibration=calibration,
         uncertainty=_uncertainty(ranker, generator) if unsure else None,
     )

@@ -83,7 +83,8 @@ class CalibrationJob:
         if done is None:
             raise TrainingError("stopped; run the same command to go on")
         exported = read_ranker(request.out / done.result.ranker)
-        rows = held_out(exported, read_frame(whole), "test", self.segments)
+        trained_on = read_frame(request.frame_dir)
+        rows = held_out(exported, read_frame(whole), "test", self.segments, trained_on)
         calibration = stored_calibration(exported)
         about = {
             "frame": self.frame,

@@ -56,6 +56,7 @@ def choose(
     logits: Scores,
     labels: Scores,
     *,
+    weights: Scores | None = None,
     seed: int = 0,
     negative_ratio: float = 1.0,
     kinds: tuple[str, ...] = tuple(FITTERS),
@@ -68,6 +69,7 @@ def choose(
     Args:
         logits: ``(M,)`` raw, of validation rows.
         labels: ``(M,)`` 0 or 1.
+        weights: ``(M,)``, of which only proportions count; rows without any are left out.
         seed: Of the folds.
         negative_ratio: Share of the true negatives among these rows.
         kinds: From ``FITTERS``, simplest first.
@@ -79,18 +81,22 @@ def choose(
     if unknown:
         raise UnknownNameError(f"no curve {unknown[0]!r}; there are {', '.join(FITTERS)}")
     scores, truth = np.asarray(logits, np.float64), np.asarray(labels, np.float64)
+    n_rows = len(truth)
+    mass = np.ones(n_rows) if weights is None else np.asarray(weights, np.float64)
+    scores, truth, mass = (one[mass > 0] for one in (scores, truth, mass))
     n_fewest = int(min(truth.sum(), len(truth) - truth.sum()))
     if n_fewest < _N_FOLDS:
         note = f"not calibrated: {n_fewest} validation rows of the rarer label, {_N_FOLDS} needed"
         raw = Calibration(negative_ratio=negative_ratio)
-        return Choice(calibration=raw, n_rows=len(truth), note=note)
+        return Choice(calibration=raw, n_rows=n_rows, note=note)
+    mass = mass / mass.mean()
     folds = _folds(truth, seed)
-    losses = {kind: _held_out_losses(kind, scores, truth, folds) for kind in kinds}
+    losses = {kind: _held_out_losses(kind, scores, truth, mass, folds) for kind in kinds}
     candidates = _compare(losses)
     kind = next(one.kind for one in candidates if one.behind <= one.behind_error)
-    curve = FITTERS[kind](scores, truth)
+    curve = FITTERS[kind](scores, truth, mass)
     calibration = Calibration(curve=curve, negative_ratio=negative_ratio)
-    return Choice(calibration=calibration, candidates=candidates, n_rows=len(truth))
+    return Choice(calibration=calibration, candidates=candidates, n_rows=n_rows)
 
 
 def _folds(labels: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
@@ -107,13 +113,14 @@ def _held_out_losses(
     kind: str,
     logits: NDArray[np.float64],
     labels: NDArray[np.float64],
+    mass: NDArray[np.float64],
     folds: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     losses = np.empty(len(labels))
     for fold in range(_N_FOLDS):
         held = folds == fold
-        curve = FITTERS[kind](logits[~held], labels[~held])
-        losses[held] = log_losses(curve.logits(logits[held]), labels[held])
+        curve = FITTERS[kind](logits[~held], labels[~held], mass[~held])
+        losses[held] = mass[held] * log_losses(curve.logits(logits[held]), labels[held])
     return losses
 
 

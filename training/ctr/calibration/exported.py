@@ -69,7 +69,11 @@ def evaluate_ranker(
 
 
 def held_out(
-    exported: ExportedRanker, frame: Frame, split: FrameSplit, by: Sequence[str] = ()
+    exported: ExportedRanker,
+    frame: Frame,
+    split: FrameSplit,
+    by: Sequence[str] = (),
+    trained_on: Frame | None = None,
 ) -> HeldOut:
     """Score the rows of a split, and group them by the values of fields.
 
@@ -78,6 +82,7 @@ def held_out(
         frame: With the fields that the ranker reads.
         split: Which rows.
         by: Fields whose values make segments.
+        trained_on: Whose training rows count as impressions; None for ``frame``.
 
     Raises:
         UsageError: The frame lacks a field, or one of ``by`` has several values a row.
@@ -93,7 +98,9 @@ def held_out(
         scored.labels,
         items=None if ref is None else _item_nums(frame, split, ref.item_field),
         std=scored.std,
-        impressions=None if item is None else _impressions(frame, split, item),
+        impressions=None
+        if item is None
+        else _impressions(trained_on or frame, frame.table(split, [item]), item),
         groups={name: _groups(frame.table(split, [name])[name]) for name in by},
     )
 
@@ -101,9 +108,7 @@ def held_out(
 def stored_calibration(exported: ExportedRanker) -> Calibration:
     """Return what a ranker is served with; the raw score where nothing was fitted."""
     manifest = exported.manifest
-    if manifest.calibration is None:
-        return Calibration(negative_ratio=manifest.dataset.negative_ratio)
-    return Calibration.model_validate(manifest.calibration)
+    return Calibration.stored(manifest.calibration, manifest.dataset.negative_ratio)
 
 
 def open_model(exported: ExportedRanker) -> Ranker:
@@ -181,12 +186,12 @@ def _item_nums(frame: Frame, split: FrameSplit, item: str) -> NDArray[np.int32]:
     return column.rank("dense").cast(pl.Int32).to_numpy() - 1
 
 
-def _impressions(frame: Frame, split: FrameSplit, item: str) -> NDArray[np.int64]:
+def _impressions(trained_on: Frame, rows: pl.DataFrame, item: str) -> NDArray[np.int64]:
     """Return ``(M,)`` how often each row's item occurs in training rows."""
-    counted = [table[item].value_counts() for table in frame.tables("train", [item])]
+    counted = [table[item].value_counts() for table in trained_on.tables("train", [item])]
     totals = pl.concat(counted).group_by(item).agg(pl.col("count").sum())
-    rows = frame.table(split, [item]).join(totals, on=item, how="left", maintain_order="left")
-    return rows["count"].fill_null(0).cast(pl.Int64).to_numpy()
+    shown = rows.join(totals, on=item, how="left", maintain_order="left")
+    return shown["count"].fill_null(0).cast(pl.Int64).to_numpy()
 
 
 def _groups(column: pl.Series) -> Groups:

@@ -19,7 +19,7 @@ __all__ = ["ItemPrior", "Seen", "curvature", "fit_items", "fit_last_layer", "fit
 
 _N_ROUNDS = 50
 _PRECISIONS = (0.25, 1e4)
-"""A new item's logit is held to be known within 2 at worst: few data say more of new items."""
+"""A new item's own deviation is held to be at most 2 in logits: few data say more of new items."""
 
 _EFFICIENCIES = (1e-6, 1e2)
 
@@ -31,7 +31,7 @@ class Seen:
     Attributes:
         logits: ``(M,)`` raw.
         labels: ``(M,)`` 0 or 1.
-        hidden: ``(M, D)`` what the last layer reads.
+        hidden: ``(M, D)`` what the last layer reads; ``(0, D)`` where nobody asks.
         items: ``(M,)`` codes of the item field.
     """
 
@@ -71,7 +71,7 @@ def fit_uncertainty(
 
     Args:
         train: Rows that the ranker was trained on, piece by piece.
-        valid: Rows that it was not.
+        valid: Rows that it was not; what the last layer reads of them is not needed.
         weights: ``(D + 1,)`` of the last layer, the bias last.
         curve: From raw to calibrated logits; the deviations are of calibrated ones.
         n_codes: C.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from training.ctr.judging import ITEMS
 from training.ctr.uncertainty.fit import Seen, fit_uncertainty
-from training.ctr.uncertainty.seeing import last_weights, see, see_batches
+from training.ctr.uncertainty.seeing import last_weights, see_batches, see_narrow
 from vizsla.bundles.ranker import UncertaintyParts
 from vizsla.cli_output import progress
 from vizsla.contracts.features import FrameSplit
@@ -51,7 +51,7 @@ def measure_uncertainty(
                 yield piece
                 bar.advance(len(piece.logits))
 
-        valid = see(ranker, rows["valid"], name)
+        valid = see_narrow(ranker, rows["valid"], name)
         weights = last_weights(ranker)
         found = fit_uncertainty(pieces(), valid, weights, calibration.curve, item.n_codes)
     return UncertaintyParts(name, found.arrays())

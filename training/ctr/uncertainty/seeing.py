@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from vizsla.fields import EncodedRows
 from vizsla.models.ranker import Ranker, to_inputs
 from vizsla.models.ranker.uncertainty import Uncertainty
 
-__all__ = ["last_layer", "last_weights", "see", "see_batches", "stored"]
+__all__ = ["last_layer", "last_weights", "see", "see_batches", "see_narrow", "stored"]
 
 _BATCH_ROWS = 8_192
 
@@ -46,7 +47,16 @@ def last_weights(ranker: Ranker) -> NDArray[np.float32]:
 
 def see(ranker: Ranker, rows: EncodedRows, item_field: str) -> Seen:
     """Score labelled rows and keep what the last layer read; see ``see_batches``."""
-    parts = list(see_batches(ranker, rows, item_field))
+    return _joined(list(see_batches(ranker, rows, item_field)))
+
+
+def see_narrow(ranker: Ranker, rows: EncodedRows, item_field: str) -> Seen:
+    """Score labelled rows as ``see`` does, without what the last layer read, which is wide."""
+    nothing = np.empty((0, last_layer(ranker).in_features), np.float32)  # a slice would keep all
+    return _joined([replace(one, hidden=nothing) for one in see_batches(ranker, rows, item_field)])
+
+
+def _joined(parts: Sequence[Seen]) -> Seen:
     return Seen(
         np.concatenate([one.logits for one in parts]),
         np.concatenate([one.labels for one in parts]),

@@ -19,7 +19,8 @@ Shapes: **B** rows, **K** knots.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +150,18 @@ class Calibration(_Frozen):
 
     curve: Curve = Identity()
     negative_ratio: float = Field(default=1.0, gt=0, le=1)
+
+    @classmethod
+    def stored(cls, fields: Mapping[str, Any] | None, negative_ratio: float) -> Calibration:
+        """Return what an exported ranker is served with.
+
+        Args:
+            fields: Of its manifest; None where no curve was fitted.
+            negative_ratio: Of its training frame, which holds without a curve too.
+        """
+        if fields is None:
+            return cls(negative_ratio=negative_ratio)
+        return cls.model_validate(dict(fields))
 
     def logits(self, raw: Scores) -> Floats:
         """Return ``(B,)`` log-odds among *all* impressions, in the order of the raw ones.

@@ -108,6 +108,16 @@ def test_cold_items_are_judged_apart(home, whole):
     assert whole["cold_rows"] == cold
 
 
+def test_items_are_as_cold_as_the_rows_that_were_trained_on(home, whole, thinned):
+    """Dropped negatives showed the model nothing."""
+    seen = read_frame(home / "work" / "shop-0.2-0-0").table("train")["item_id"]
+    counts = dict(seen.value_counts().iter_rows())
+    test = read_frame(home / "data" / "shop").table("test")["item_id"]
+
+    assert thinned["cold_rows"] == sum(counts.get(one, 0) < 10 for one in test)
+    assert thinned["cold_rows"] > whole["cold_rows"]
+
+
 def test_a_bound_is_asked_where_test_has_enough_rows(whole):
     """Of the worst seed; 2,000 rows are too few."""
     rows = [

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from vizsla.bundles.ranker import read_ranker
 from vizsla.cli import main
 from vizsla.datasets.frames import columns
 
@@ -91,6 +92,7 @@ def test_a_single_class_in_validation_is_trained_and_said(shop: Shop) -> None:
     assert "validation has no auc: the epoch is chosen by log_loss" in error
     assert "not calibrated: 0 validation rows of the rarer label, 10 needed" in error
     assert "auc" not in shop.result()["figures"]["valid"]
+    assert read_ranker(shop.home / "run" / "ranker").manifest.calibration is None
 
 
 def test_without_a_validation_row_all_epochs_are_trained(shop: Shop) -> None:

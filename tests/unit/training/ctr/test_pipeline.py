@@ -11,6 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from training.cli.train import KINDS
+from training.ctr.calibration.exported import stored_calibration
 from training.ctr.encoding import encode_split, encode_to_disk, fit_encoders, open_encoded
 from training.ctr.pipeline import train_on_frame
 from training.ctr.predicting import predict
@@ -312,3 +313,34 @@ def test_a_damaged_result_is_one_error_and_starting_again_mends_it(frame, tmp_pa
     (tmp_path / "run" / "run.json").write_text("{")
 
     assert not train_on_frame(request(frame, tmp_path, fresh=True)).reused
+
+
+@pytest.mark.parametrize(("n_rows", "calibrated"), [(15, False), (90, True)])
+def test_a_ranker_is_calibrated_where_a_curve_was_fitted(tmp_path, frame, n_rows, calibrated):
+    """15 validation rows have fewer than 10 of one label; the kept share of negatives stays."""
+    manifest = frame.manifest.model_copy(update={"negative_ratio": 0.25})
+    rows = [("train", table(300, 0)), ("valid", table(n_rows, 1)), ("test", table(90, 2))]
+    write_frame(tmp_path / "thin", FrameDraft(manifest, rows))
+    train_on_frame(request(read_frame(tmp_path / "thin"), tmp_path))
+    found = read_ranker(tmp_path / "run" / "ranker")
+
+    assert (found.manifest.calibration is not None) == calibrated
+    assert stored_calibration(found).negative_ratio == 0.25
+
+
+def test_the_curve_follows_the_weights_of_validation_rows(frame, tmp_path):
+    """Positives that count 20 times are likelier as served."""
+    seen = []
+    for name, weight in (("plain", 1.0), ("weighted", 20.0)):
+        heavy = pl.when(pl.col("label") > 0.5).then(weight).otherwise(1.0).cast(pl.Float32)
+        noisy = table(400, 1).with_columns(label=pl.col("label").shuffle(seed=1))
+        valid = noisy.with_columns(weight=heavy)
+        train = table(300, 0).with_columns(weight=pl.lit(1.0, pl.Float32))
+        rows = [("train", train), ("valid", valid), ("test", train)]
+        write_frame(tmp_path / name, FrameDraft(frame.manifest, rows))
+        options = {"out": tmp_path / f"run-{name}", "assignments": SMALL | {"epochs": 1}}
+        train_on_frame(request(read_frame(tmp_path / name), tmp_path, **options))
+        calibration = stored_calibration(read_ranker(tmp_path / f"run-{name}" / "ranker"))
+        seen.append(calibration.probabilities(np.zeros(1))[0])
+
+    assert seen[1] > seen[0] + 0.2

@@ -171,3 +171,28 @@ def test_the_correction_is_exact_for_any_curve_form():
         rate, kept_rate = labels[here].mean(), labels[here & kept].mean()
 
         assert kept_rate / (kept_rate + (1 - kept_rate) / 0.1) == pytest.approx(rate, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", FITTERS)
+def test_a_weight_of_three_is_three_rows(kind):
+    """Every fitter; isotonic bins hold other rows then, so its curve is only close."""
+    z = raw(4_000)
+    labels, mass = drawn(0.5 * z - 1), np.where(np.arange(4_000) % 2, 3.0, 1.0)
+    whole = mass.astype(int)
+    weighted = FITTERS[kind](z, labels, mass)
+    repeated = FITTERS[kind](np.repeat(z, whole), np.repeat(labels, whole))
+    within = 0.4 if kind == "isotonic" else 1e-6
+
+    at = np.linspace(-3, 1, 9)
+    assert weighted.logits(at) == pytest.approx(repeated.logits(at), abs=within)
+
+
+def test_the_curve_keeps_what_weights_have_put_right():
+    """Positives that count double: odds are twice those of the rows, whatever the unit."""
+    z = raw()
+    labels = drawn(z - np.log(2))
+    weights = (1 + labels) * 1000
+
+    assert choose(z, labels, weights=weights).calibration == Calibration()
+    assert choose(z, labels).calibration != Calibration()
+    assert "not calibrated" in choose(z, labels, weights=np.zeros(N)).note
