@@ -163,6 +163,7 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
     calibration = _calibrated(logits["valid"], rows["valid"], frame, request.seed)
     done = Trained(trained.ranker, recipe, frame, encoders, figures, calibration)
     explained = _explained(request, rows, done)
+    shutil.rmtree(request.out / RANKER, ignore_errors=True)  # of a run killed before its result
     exported = export(request.out / RANKER, explained.trained)
     write_text(request.out / "schema.json", schema.model_dump_json(indent=1) + "\n")
     speeds = [one["rows_per_s"] for one in trained.history]

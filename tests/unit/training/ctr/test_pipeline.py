@@ -312,3 +312,14 @@ def test_a_damaged_result_is_one_error_and_starting_again_mends_it(frame, tmp_pa
     (tmp_path / "run" / "run.json").write_text("{")
 
     assert not train_on_frame(request(frame, tmp_path, fresh=True)).reused
+
+
+def test_a_run_killed_after_its_export_is_taken_up(frame, tmp_path):
+    """The ranker is there already, its result is not."""
+    run = train_on_frame(request(frame, tmp_path))
+    (tmp_path / "run" / "result.json").unlink()
+    resumed = train_on_frame(request(frame, tmp_path, resume=True))
+
+    assert not resumed.reused
+    assert resumed.result.content_hash == run.result.content_hash
+    assert read_ranker(tmp_path / "run" / "ranker").manifest.content_hash == run.result.content_hash
