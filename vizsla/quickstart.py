@@ -62,7 +62,7 @@ def quickstart(
     run = settings.home / "quickstart"
     offline = ["--from", str(source)] if source else []
     _step(1, "fetch MovieLens-100K", ["data", "fetch", DATASET, *offline])
-    _step(2, "train the deep matcher", ["train", "--data", DATASET, "--out", str(run)])
+    _step(2, "train the deep matcher", _training(DATASET, run))
     _step(3, "build the similarity graph", ["index", "build", str(run)])
     _ranker(run, settings.home / "quickstart-ranker", offline)
     _evaluate(7, run)
@@ -95,12 +95,17 @@ def _step(number: int, title: str, arguments: Sequence[str]) -> None:
     print(f"      done in {CLOCK.monotonic_s() - started_s:.0f} s", flush=True)
 
 
+def _training(data: str, out: Path, *options: str) -> list[str]:
+    """Return a command that also goes on where a quickstart before was stopped."""
+    return ["train", "--data", data, "--out", str(out), *options, "--resume"]
+
+
 def _ranker(run: Path, out: Path, offline: Sequence[str]) -> None:
     """Train a ranker on the same ratings as labelled rows, and put it into the newest bundle."""
     _step(4, "fetch the ratings as labelled rows", ["data", "fetch", FRAME, *offline])
     # the full model beside it would only be looked at
-    razor = ["train", "--recipe", "razor", "--data", FRAME, "--out", str(out)]
-    _step(5, "find the fields of a ranker and train it", [*razor, "--set", "compare=false"])
+    razor = _training(FRAME, out, "--recipe", "razor", "--set", "compare=false")
+    _step(5, "find the fields of a ranker and train it", razor)
     attach = ["bundle", "attach-ranker", str(run), "--ranker", str(out / "pruned")]
     columns = [part for column in ITEM_COLUMNS for part in ("--column", column)]
     _step(6, "put the ranker into the bundle", [*attach, *columns])
@@ -214,8 +219,13 @@ def _print_items(
 ) -> None:
     print("        " + "".join(f"{name:>8}  " for name in columns))
     for item in items:
-        figures = "".join(f"{item[name]:8.3f}  " for name in columns)
+        figures = "".join(f"{_figure(item[name]):>8}  " for name in columns)
         print(f"        {figures}{titles[item['item_id']]}", flush=True)
+
+
+def _figure(value: float | None) -> str:
+    """Return a figure as text; an answer in degraded mode, of a slow ranker, has none."""
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _summary(run: Path, measured: dict[str, float], total_s: float) -> None:

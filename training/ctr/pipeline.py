@@ -18,7 +18,6 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -118,9 +117,10 @@ def train_on_frame(request: FrameRequest) -> RankerRun | None:
     done = opened(KIND, request, recipe, frame)
     if done is not None:
         return RankerRun(recipe, done, reused=True)
-    with torch_threads(request.threads or default_threads()):
-        result = _train(request, recipe, frame)
-    if result is None:
+    try:
+        with torch_threads(request.threads or default_threads()):
+            result = _train(request, recipe, frame)
+    except StoppedError:
         return None
     write_text(request.out / RESULT, result.model_dump_json(indent=2) + "\n")
     for name in ("checkpoint", "encoded"):
@@ -128,14 +128,11 @@ def train_on_frame(request: FrameRequest) -> RankerRun | None:
     return RankerRun(recipe, result, reused=False)
 
 
-def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerResult | None:
+def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerResult:
     opened_s = request.clock.monotonic_s()
-    try:
-        encoders, rows = encode_frame(
-            frame, request.out, SPLITS, recipe.buffer_rows, request.should_stop, request.reader
-        )
-    except StoppedError:
-        return None
+    encoders, rows = encode_frame(
+        frame, request.out, SPLITS, recipe.buffer_rows, request.should_stop, request.reader
+    )
     schema = _schema(recipe, frame, encoders)
     started_s = request.clock.monotonic_s()
     total = len(rows["train"]) * recipe.epochs
@@ -152,17 +149,18 @@ def _train(request: FrameRequest, recipe: RankerRecipe, frame: Frame) -> RankerR
             clock=request.clock,
         )
     if trained.stopped:
-        return None
+        raise StoppedError
     train_s = request.clock.monotonic_s() - started_s
     if trained.selected_by is None:
         say("validation has no row: the last epoch is kept")
     elif trained.selected_by != recipe.metric:
         say(f"validation has no {recipe.metric}: the epoch is chosen by {trained.selected_by}")
-    logits = {split: raw_logits(trained.ranker, rows[split]) for split in SPLITS[1:]}
+    logits = {split: _logits(request, trained.ranker, rows[split]) for split in SPLITS[1:]}
     figures = judge(logits, rows)
     calibration = _calibrated(logits["valid"], rows["valid"], frame, request.seed)
     done = Trained(trained.ranker, recipe, frame, encoders, figures, calibration)
     explained = _explained(request, rows, done)
+    shutil.rmtree(request.out / RANKER, ignore_errors=True)  # of a run killed before its result
     exported = export(request.out / RANKER, explained.trained)
     write_text(request.out / "schema.json", schema.model_dump_json(indent=1) + "\n")
     speeds = [one["rows_per_s"] for one in trained.history]
@@ -198,11 +196,24 @@ def _explained(
     write_importance(request.out, importance)
     done = replace(done, importance=importance)
     started_s = request.clock.monotonic_s()
-    found = measure_uncertainty(done.ranker, rows, done.calibration or Calibration())
+    curve = done.calibration or Calibration()
+    found = measure_uncertainty(done.ranker, rows, curve, request.should_stop)
+    _ask(request)
     if isinstance(found, str):
         return _Explained(done, None, found)
     spent_s = request.clock.monotonic_s() - started_s
     return _Explained(replace(done, uncertainty=found), spent_s, None)
+
+
+def _ask(request: FrameRequest) -> None:
+    """Let somebody stop between the steps after training, to be resumed from its last epoch."""
+    if request.should_stop():
+        raise StoppedError
+
+
+def _logits(request: FrameRequest, ranker: Ranker, rows: EncodedRows) -> NDArray[np.float32]:
+    _ask(request)
+    return raw_logits(ranker, rows)
 
 
 def _calibrated(
@@ -220,11 +231,14 @@ def _described(request: FrameRequest, ranker: Ranker, valid: EncodedRows) -> Imp
     """Measure what every field is worth, by shuffling it among validation rows where there are any."""
     schema = ranker.schema
     names = [one.spec.name for one in schema.kept] if len(valid) else []
+
+    def scored(rows: EncodedRows) -> NDArray[np.float32]:
+        _ask(request)
+        return predict(ranker, rows)
+
     with progress("shuffling fields", len(names), "fields") as bar:
         found = (
-            shuffle_fields(partial(predict, ranker), valid, names, seed=request.seed, progress=bar)
-            if names
-            else None
+            shuffle_fields(scored, valid, names, seed=request.seed, progress=bar) if names else None
         )
     return describe(schema, found)
 

@@ -36,7 +36,7 @@ from vizsla.config import default_threads
 from vizsla.contracts.importance import FieldImportance
 from vizsla.contracts.ranking import RankingSchema
 from vizsla.datasets.frames import Frame, read_frame
-from vizsla.files import write_text
+from vizsla.files import atomic_directory, write_text
 
 __all__ = ["RazorResult", "RazorRun", "train_razor"]
 
@@ -165,7 +165,8 @@ def _ranker(request: FrameRequest, name: str, settings: dict[str, Any]) -> Ranke
     """Train one ranker in a folder of its own, with the encoders of this run."""
     out = request.out / name
     if not (out / "fields").is_dir():
-        shutil.copytree(request.out / "fields", out / "fields")
+        with atomic_directory(out / "fields") as copied:
+            shutil.copytree(request.out / "fields", copied, dirs_exist_ok=True)
     run = train_on_frame(
         replace(request, recipe="ranker", out=out, assignments=settings, fresh=False, resume=True)
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
+from training.ctr.encoding import StoppedError
 from training.ctr.judging import ITEMS
 from training.ctr.uncertainty.fit import Seen, fit_uncertainty
 from training.ctr.uncertainty.seeing import last_weights, see_batches, see_narrow
@@ -26,7 +27,10 @@ def item_field(schema: RankingSchema) -> RankerField | None:
 
 
 def measure_uncertainty(
-    ranker: Ranker, rows: Mapping[FrameSplit, EncodedRows], calibration: Calibration
+    ranker: Ranker,
+    rows: Mapping[FrameSplit, EncodedRows],
+    calibration: Calibration,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> UncertaintyParts | str:
     """Fit how unsure a ranker is, or say why that cannot be done.
 
@@ -34,6 +38,10 @@ def measure_uncertainty(
         ranker: In evaluation mode.
         rows: ``train`` and ``valid``.
         calibration: What its probabilities are corrected with.
+        should_stop: Asked after every batch of training rows.
+
+    Raises:
+        StoppedError: It said so.
     """
     item = item_field(ranker.schema)
     if ranker.backbone.last_layer() is None:
@@ -50,6 +58,8 @@ def measure_uncertainty(
             for piece in see_batches(ranker, rows["train"], name):
                 yield piece
                 bar.advance(len(piece.logits))
+                if should_stop():
+                    raise StoppedError
 
         valid = see_narrow(ranker, rows["valid"], name)
         weights = last_weights(ranker)

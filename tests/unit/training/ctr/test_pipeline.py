@@ -344,3 +344,43 @@ def test_the_curve_follows_the_weights_of_validation_rows(frame, tmp_path):
         seen.append(calibration.probabilities(np.zeros(1))[0])
 
     assert seen[1] > seen[0] + 0.2
+
+
+def test_a_run_killed_after_its_export_is_taken_up(frame, tmp_path):
+    """The ranker is there already, its result is not."""
+    run = train_on_frame(request(frame, tmp_path))
+    (tmp_path / "run" / "result.json").unlink()
+    resumed = train_on_frame(request(frame, tmp_path, resume=True))
+
+    assert not resumed.reused
+    assert resumed.result.content_hash == run.result.content_hash
+    assert read_ranker(tmp_path / "run" / "ranker").manifest.content_hash == run.result.content_hash
+
+
+def test_a_run_can_be_stopped_after_its_last_epoch(frame, tmp_path):
+    """While validation is scored, fields are shuffled and uncertainty is measured."""
+    fitting, encoding, batches, asked, again = 1, 3, 2 * 5, [], []
+    out = tmp_path / "whole"
+    whole = train_on_frame(request(frame, tmp_path, out=out, should_stop=heard(asked)))
+    after = len(asked) - fitting - encoding - batches
+    assert after > 5 * len(FIELDS)
+    for last in (fitting + batches + 1, 1, 3, 2 + 5 * len(FIELDS), after):
+        should_stop = heard([], encoding + last)
+        assert (
+            train_on_frame(request(frame, tmp_path, should_stop=should_stop, resume=True)) is None
+        )
+        assert not (tmp_path / "run" / "ranker").exists()
+    resumed = train_on_frame(request(frame, tmp_path, should_stop=heard(again), resume=True))
+
+    assert len(again) == encoding + after  # no batch is trained again
+    assert resumed.result.content_hash == whole.result.content_hash
+
+
+def heard(asked, last=None):
+    """Who is asked whether to stop, and says so from the ``last`` time on."""
+
+    def should_stop():
+        asked.append(1)
+        return last is not None and len(asked) >= last
+
+    return should_stop

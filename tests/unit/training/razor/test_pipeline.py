@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import polars as pl
@@ -171,3 +172,29 @@ def test_the_search_takes_the_threads_it_was_told(frame, tmp_path, monkeypatch, 
 
     assert train_razor(request(frame, tmp_path, threads=asked, should_stop=should_stop)) is None
     assert set(seen) == {taken}
+
+
+def test_a_run_killed_after_an_export_is_taken_up(frame, tmp_path):
+    settings = {"compare": False, "epochs": 1}
+    run = train_razor(request(frame, tmp_path, settings))
+    for name in ("result.json", "pruned/result.json"):
+        (tmp_path / "run" / name).unlink()
+    resumed = train_razor(request(frame, tmp_path, settings, resume=True))
+
+    assert resumed.result.pruned.content_hash == run.result.pruned.content_hash
+
+
+def test_encoders_are_copied_whole_or_not_at_all(frame, tmp_path):
+    """A copy that broke off is made again."""
+    settings, out = {"compare": False, "epochs": 1}, tmp_path / "run"
+    run = train_razor(request(frame, tmp_path, settings))
+    (out / "result.json").unlink()
+    shutil.rmtree(out / "pruned")
+    (out / "fields" / "fields.json").rename(out / "aside")
+    (out / "fields" / "fields.json").symlink_to(out / "nowhere")
+    with pytest.raises(OSError, match="No such file"):
+        train_razor(request(frame, tmp_path, settings, resume=True))
+    (out / "aside").replace(out / "fields" / "fields.json")
+    resumed = train_razor(request(frame, tmp_path, settings, resume=True))
+
+    assert resumed.result.pruned.content_hash == run.result.pruned.content_hash
