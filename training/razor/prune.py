@@ -87,7 +87,8 @@ def prune(result: SearchResult, settings: PruneSettings | None = None) -> Rankin
     Args:
         result: Of a search.
         settings: Where to cut. With a budget, the largest threshold that fits is taken; where
-            none does, the least one and the largest ``max_width`` that fits.
+            none does, the least one and the largest ``max_width`` that fits. With a threshold
+            too, that one, and the largest width that fits, where any does.
 
     Raises:
         UsageError: Nothing is left, or nothing fits the budget; says which setting to change.
@@ -95,7 +96,7 @@ def prune(result: SearchResult, settings: PruneSettings | None = None) -> Rankin
     settings = settings or PruneSettings()
     if settings.budget is None:
         return _cut(result, settings.threshold, settings.max_width, settings.rule)
-    threshold, cap = _within(result, settings.budget, settings.max_width, settings.rule)
+    threshold, cap = _within(result, settings)
     return _cut(result, threshold, cap, settings.rule)
 
 
@@ -161,27 +162,31 @@ def _cut(
     return resized(result.schema_full, widths, record, result.probabilities)
 
 
-def _within(
-    result: SearchResult, budget: int, max_width: int | None, rule: CutRule
-) -> tuple[float, int | None]:
+def _within(result: SearchResult, settings: PruneSettings) -> tuple[float, int | None]:
     """Return the threshold and the largest width that fit a budget."""
+    budget, widest = settings.budget, settings.max_width or result.settings.widths[-1]
+    assert budget is not None
 
-    def size(threshold: float, cap: int | None) -> int:
-        widths = _capped(widths_at(result, threshold, rule), cap)
+    def size(threshold: float, cap: int) -> int:
+        widths = _capped(widths_at(result, threshold, settings.rule), cap)
         return n_parameters(result.schema_full, widths)
 
-    thresholds = [one for one in _thresholds(result, rule) if size(one, 1)]
+    def cap_at(threshold: float) -> int:
+        """Return the largest width that fits, 0 where none does."""
+        return last_where(widest, lambda cap: size(threshold, cap + 1) <= budget) + 1
+
+    if settings.threshold_given and size(settings.threshold, 1) and cap_at(settings.threshold):
+        return settings.threshold, cap_at(settings.threshold)
+    thresholds = [one for one in _thresholds(result, settings.rule) if size(one, 1)]
     if not thresholds:
         raise UsageError("no field is left at any razor.threshold: search with a smaller penalty")
-    place = last_where(len(thresholds), lambda i: size(thresholds[i], max_width) <= budget)
+    place = last_where(len(thresholds), lambda i: size(thresholds[i], widest) <= budget)
     if place >= 0:
-        return thresholds[place], max_width
-    caps = range(1, (max_width or result.settings.widths[-1]) + 1)
-    place = last_where(len(caps), lambda i: size(thresholds[0], caps[i]) <= budget)
-    if place < 0:
+        return thresholds[place], settings.max_width
+    if not cap_at(thresholds[0]):
         least = size(thresholds[0], 1)
         raise UsageError(f"razor.budget={budget} is too small: {least} is the least possible")
-    return thresholds[0], caps[place]
+    return thresholds[0], cap_at(thresholds[0])
 
 
 def _thresholds(result: SearchResult, rule: CutRule = "cumulative") -> list[float]:

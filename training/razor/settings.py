@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = ["WIDTHS", "CutRule", "PruneSettings", "RazorSettings"]
 
@@ -76,7 +76,8 @@ class PruneSettings(_Settings):
             where having no columns is likelier than the threshold, and gets its expected number
             of columns otherwise; for searches that end undecided, as those over many rows do.
         threshold: See ``rule``; a larger one keeps more.
-        budget: Entries that all tables together may have; finds the threshold. Wins over it.
+        budget: Entries that all tables together may have.  Alone it finds the threshold; with
+            one, the fields that the threshold keeps are made narrower until they fit.
         max_width: No field is wider.
     """
 
@@ -85,8 +86,7 @@ class PruneSettings(_Settings):
     budget: int | None = Field(default=None, ge=1)
     max_width: int | None = Field(default=None, ge=1)
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> PruneSettings:
-        if self.budget is not None and "threshold" in self.model_fields_set:
-            raise ValueError("give razor.threshold or razor.budget, not both")
-        return self
+    @property
+    def threshold_given(self) -> bool:
+        """Whether the threshold is somebody's choice, which a budget then leaves alone."""
+        return "threshold" in self.model_fields_set

@@ -115,17 +115,10 @@ class ArmJob:
             return resized(data.schema, widths, SearchRecord(parent=data.schema.schema_id))
         if self.arm == RAZOR:
             found = search(data.schema, data.train, self.razor, self.seed).result
-            schema = prune(found, self.cut)
-            fits = schema.n_parameters <= budget
-            return schema if fits else prune(found, self._within(budget))
+            return prune(found, PruneSettings(**self.cut.model_dump() | {"budget": budget}))
         task = RivalTask(data.schema, data.train, data.valid, budget, self.seed, self.ranker)
         made: RankingSchema = RIVALS.load(self.arm)(task)
         return made
-
-    def _within(self, budget: int) -> PruneSettings:
-        """Return the same cut for a budget instead of a threshold."""
-        rest = self.cut.model_dump(exclude={"threshold", "budget"}, exclude_unset=True)
-        return PruneSettings(budget=budget, **rest)
 
 
 def _first_order(schema: RankingSchema) -> int:

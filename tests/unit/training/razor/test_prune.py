@@ -155,9 +155,22 @@ def test_one_search_gives_the_whole_curve(searched):
     )
 
 
-def test_threshold_and_budget_exclude_each_other():
-    with pytest.raises(ValueError, match="not both"):
-        PruneSettings(threshold=0.2, budget=10)
+def test_a_threshold_with_a_budget_keeps_its_fields_and_narrows_them(two):
+    """Both keep two columns, 144 entries; one column of each is 72."""
+    result = make_result(two, {"strong": (0.2, 0.4, 0.4), "weak": (0.2, 0.4, 0.4)})
+    both = PruneSettings(threshold=0.6, budget=143)
+    alone = PruneSettings(threshold=0.6, budget=144)
+
+    assert [field.dim for field in prune(result, both).fields] == [1, 1]
+    assert [field.dim for field in prune(result, alone).fields] == [2, 2]
+
+
+def test_where_no_width_fits_the_threshold_gives_way(two):
+    """12 entries hold one column of the smaller field alone."""
+    result = make_result(two, {"strong": (0.1, 0.5, 0.4), "weak": (0.45, 0.3, 0.25)})
+    schema = prune(result, PruneSettings(threshold=0.6, budget=12))
+
+    assert [field.dim for field in schema.fields] == [1, 0]
 
 
 def test_probabilities_of_another_number_of_regions_are_refused(two):
