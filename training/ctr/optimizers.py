@@ -28,7 +28,7 @@ def is_sparse(schema: RankingSchema, settings: RankerSettings) -> bool:
     """Tell whether the tables of a ranker get sparse gradients."""
     if settings.table_optimizer != "auto":
         return settings.table_optimizer != "adam"
-    return sum(one.n_codes for one in schema.kept if not one.spec.shares) > LARGE_ROWS
+    return schema.n_table_rows > LARGE_ROWS
 
 
 class SparseAdam(torch.optim.Optimizer):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from training.razor.prune import curve, prune
 from training.razor.result import SearchResult
-from training.razor.search import Searched, search
+from training.razor.search import search
 from training.razor.settings import PruneSettings, RazorSettings
 
 __all__ = [
     "PruneSettings",
     "RazorSettings",
     "SearchResult",
-    "Searched",
     "curve",
     "prune",
     "search",

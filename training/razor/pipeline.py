@@ -128,7 +128,7 @@ def _searched(request: FrameRequest, recipe: RazorRecipe, frame: Frame) -> Searc
             if request.should_stop():
                 raise StoppedError
 
-        found = search(schema, rows["train"], options, request.seed, progress=stepped).result
+        found = search(schema, rows["train"], options, request.seed, progress=stepped)
     found.save(path)
     shutil.rmtree(request.out / "encoded", ignore_errors=True)
     return found

@@ -15,6 +15,7 @@ __all__ = [
     "curve",
     "expected_width",
     "kept_regions",
+    "kept_width",
     "last_where",
     "n_parameters",
     "prune",
@@ -43,6 +44,11 @@ def kept_regions(probabilities: Sequence[float], threshold: float) -> list[int]:
     return sorted(kept)
 
 
+def kept_width(probabilities: Sequence[float], sizes: Sequence[int], threshold: float) -> int:
+    """Return the columns of ``kept_regions``."""
+    return sum(sizes[region] for region in kept_regions(probabilities, threshold))
+
+
 def expected_width(probabilities: Sequence[float], sizes: Sequence[int], threshold: float) -> int:
     """Return the expected columns, rounded up; 0 where having none is likelier than a threshold.
 
@@ -68,16 +74,8 @@ def widths_at(
     another reads its table.
     """
     sizes = region_sizes(result.settings.widths)
-    if rule == "expected":
-        asked = {
-            name: expected_width(found, sizes, threshold)
-            for name, found in result.probabilities.items()
-        }
-    else:
-        asked = {
-            name: sum(sizes[region] for region in kept_regions(found, threshold))
-            for name, found in result.probabilities.items()
-        }
+    wanted = expected_width if rule == "expected" else kept_width
+    asked = {name: wanted(found, sizes, threshold) for name, found in result.probabilities.items()}
     return _agreed(result.schema_full, asked)
 
 
@@ -175,18 +173,21 @@ def _within(result: SearchResult, settings: PruneSettings) -> tuple[float, int |
         """Return the largest width that fits, 0 where none does."""
         return last_where(widest, lambda cap: size(threshold, cap + 1) <= budget) + 1
 
-    if settings.threshold_given and size(settings.threshold, 1) and cap_at(settings.threshold):
-        return settings.threshold, cap_at(settings.threshold)
+    if settings.threshold_given and size(settings.threshold, 1):
+        cap = cap_at(settings.threshold)
+        if cap:
+            return settings.threshold, cap
     thresholds = [one for one in _thresholds(result, settings.rule) if size(one, 1)]
     if not thresholds:
         raise UsageError("no field is left at any razor.threshold: search with a smaller penalty")
     place = last_where(len(thresholds), lambda i: size(thresholds[i], widest) <= budget)
     if place >= 0:
         return thresholds[place], settings.max_width
-    if not cap_at(thresholds[0]):
+    cap = cap_at(thresholds[0])
+    if not cap:
         least = size(thresholds[0], 1)
         raise UsageError(f"razor.budget={budget} is too small: {least} is the least possible")
-    return thresholds[0], cap_at(thresholds[0])
+    return thresholds[0], cap
 
 
 def _thresholds(result: SearchResult, rule: CutRule = "cumulative") -> list[float]:

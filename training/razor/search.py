@@ -45,18 +45,9 @@ from vizsla.models.ranker.base import Backbone
 from vizsla.models.recommender.layers import initialise
 from vizsla.rng import numpy_generator, torch_generator
 
-__all__ = ["Searched", "SupernetRun", "chosen", "search", "supernet", "train_supernet"]
+__all__ = ["SupernetRun", "chosen", "search", "supernet", "train_supernet"]
 
 _PER_COLUMN = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """A result and the supernet that it was read from, for a warm start."""
-
-    result: SearchResult
-    model: Ranker
-    embeddings: RazorEmbeddings
 
 
 @dataclass(slots=True)
@@ -93,7 +84,7 @@ def search(
     seed: int,
     *,
     progress: Progress | None = None,
-) -> Searched:
+) -> SearchResult:
     """Search the width of every field.
 
     Args:
@@ -111,7 +102,7 @@ def search(
     started = time.perf_counter()
     run = train_supernet(schema, masks, rows, settings, seed, progress)
     took = time.perf_counter() - started
-    return Searched(_result(run, schema, took), run.model, run.embeddings)
+    return _result(run, schema, took)
 
 
 def train_supernet(

@@ -110,6 +110,11 @@ class RankingSchema(_Frozen):
         return sum(field.n_parameters for field in self.fields)
 
     @property
+    def n_table_rows(self) -> int:
+        """Rows of the kept tables that are not another field's."""
+        return sum(field.n_codes for field in self.kept if not field.spec.shares)
+
+    @property
     def input_width(self) -> int:
         """Columns of all kept fields together: the width of the first layer's input."""
         return sum(field.dim for field in self.fields)

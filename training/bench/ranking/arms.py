@@ -98,7 +98,8 @@ class ArmJob:
             "parameter_ratio": schema.n_parameters / data.schema.n_parameters,
             "input_width": schema.input_width,
             "multiplications": _multiplications(schema, self.ranker),
-            "table_bytes": 4 * (schema.n_parameters + _first_order(schema)),
+            # a first-order weight per row is there however wide the rows are
+            "table_bytes": 4 * (schema.n_parameters + schema.n_table_rows),
             "n_noise_kept": sum(widths[name] > 0 for name in data.noise),
             "search_cpu_s": searched_s - started_s,
             "epoch_cpu_s": (trained_s - searched_s) / max(1, len(trained.history)),
@@ -114,16 +115,11 @@ class ArmJob:
             }
             return resized(data.schema, widths, SearchRecord(parent=data.schema.schema_id))
         if self.arm == RAZOR:
-            found = search(data.schema, data.train, self.razor, self.seed).result
+            found = search(data.schema, data.train, self.razor, self.seed)
             return prune(found, PruneSettings(**self.cut.model_dump() | {"budget": budget}))
         task = RivalTask(data.schema, data.train, data.valid, budget, self.seed, self.ranker)
         made: RankingSchema = RIVALS.load(self.arm)(task)
         return made
-
-
-def _first_order(schema: RankingSchema) -> int:
-    """Return the first-order weights, one per code, which no way of sizing fields saves."""
-    return sum(one.n_codes for one in schema.kept if not one.spec.shares)
 
 
 def _multiplications(schema: RankingSchema, ranker: RankerSettings) -> int:

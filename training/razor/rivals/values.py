@@ -19,12 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.razor.supernet import RazorEmbeddings
+from vizsla.contracts.fields import FIRST_KNOWN, UNKNOWN
 from vizsla.contracts.ranking import RankerField, RankingSchema
 from vizsla.fields import EncodedRows, Ragged
 
 __all__ = ["ThresholdTable", "cut_rows", "cut_schema", "packed", "stepped"]
-
-UNKNOWN, N_SPECIAL = 1, 2
 
 Kept = Mapping[str, NDArray[np.bool_]]
 """Field with a table of its own to ``(n_codes,)``: whether each code keeps a row."""
@@ -64,7 +63,7 @@ class ThresholdTable(nn.Module):
         special = torch.zeros(self.table.num_embeddings, dtype=torch.bool)
         for place, rows in enumerate(self._rows.values()):
             owners[rows] = place
-            special[rows.start : rows.start + N_SPECIAL] = True
+            special[rows.start : rows.start + FIRST_KNOWN] = True
         self.register_buffer("_owners", owners)
         self.register_buffer("_special", special)
 

@@ -126,7 +126,7 @@ def test_a_budget_that_nothing_fits_says_what_would(two):
 
 
 def test_a_wide_field_is_capped(searched):
-    schema = prune(searched.result, PruneSettings(threshold=0.9, max_width=3))
+    schema = prune(searched, PruneSettings(threshold=0.9, max_width=3))
 
     assert max(field.dim for field in schema.fields) == 3
 
@@ -146,12 +146,12 @@ def test_a_table_stays_as_long_as_one_field_reads_it(make_schema):
 
 
 def test_one_search_gives_the_whole_curve(searched):
-    sizes = [schema.n_parameters for schema in curve(searched.result)]
+    sizes = [schema.n_parameters for schema in curve(searched)]
 
     assert sizes == sorted(sizes)
     assert len(set(sizes)) > 3
     assert sizes[-1] <= n_parameters(
-        searched.result.schema_full, dict.fromkeys(searched.result.probabilities, 30)
+        searched.schema_full, dict.fromkeys(searched.probabilities, 30)
     )
 
 

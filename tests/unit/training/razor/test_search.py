@@ -10,26 +10,26 @@ SETTINGS = RazorSettings(batch_size=128)
 
 
 def test_noise_gets_no_column_and_what_decides_labels_is_kept(searched):
-    widths = widths_at(searched.result, 0.3)
+    widths = widths_at(searched, 0.3)
 
     assert widths["noise_few"] == widths["noise_many"] == 0
     assert min(widths["strong"], widths["weak"], widths["tags"]) >= 1
 
 
 def test_a_constant_field_keeps_one_column_at_most(searched):
-    assert widths_at(searched.result, 0.3)["constant"] <= 1
+    assert widths_at(searched, 0.3)["constant"] <= 1
 
 
 def test_a_sequence_that_decides_nothing_is_dropped_though_its_table_stays(searched):
-    widths = widths_at(searched.result, 0.3)
+    widths = widths_at(searched, 0.3)
 
     assert widths["history"] == 0
     assert widths["weak"] >= 1
 
 
 def test_of_a_field_and_its_copy_at_least_one_is_narrowed(make_schema, make_rows):
-    alone = search(make_schema(), make_rows(), SETTINGS, 0).result
-    both = search(make_schema(extra=["copy"]), make_rows(extra=["copy"]), SETTINGS, 0).result
+    alone = search(make_schema(), make_rows(), SETTINGS, 0)
+    both = search(make_schema(extra=["copy"]), make_rows(extra=["copy"]), SETTINGS, 0)
     before, after = widths_at(alone, 0.3), widths_at(both, 0.3)
 
     assert min(after["strong"], after["copy"]) <= before["strong"] / 2
@@ -43,7 +43,7 @@ def test_the_order_of_fields_decides_nothing(planted):
     schema, rows = planted
     part = rows.take(np.arange(2_000))
     turned = schema.model_copy(update={"fields": schema.fields[::-1]})
-    one, other = (search(fields, part, SETTINGS, 0).result for fields in (schema, turned))
+    one, other = (search(fields, part, SETTINGS, 0) for fields in (schema, turned))
 
     assert one.probabilities == other.probabilities
     assert [field.spec.name for field in other.schema_full.fields] == [
@@ -54,7 +54,7 @@ def test_the_order_of_fields_decides_nothing(planted):
 def test_a_seed_fixes_the_search_and_another_gives_another(planted):
     schema, rows = planted
     part = rows.take(np.arange(1_000))
-    first, again, other = (search(schema, part, SETTINGS, seed).result for seed in (3, 3, 4))
+    first, again, other = (search(schema, part, SETTINGS, seed) for seed in (3, 3, 4))
 
     assert first.probabilities == again.probabilities
     assert first.probabilities != other.probabilities
@@ -81,7 +81,7 @@ def test_every_row_is_read_once_per_pass(planted, changes, n_read):
         settings,
         0,
         progress=lambda done, total: steps.append((done, total)),
-    ).result
+    )
 
     assert found.n_rows == n_read
     assert steps[-1] == (found.n_steps, found.n_steps)
@@ -92,7 +92,7 @@ def test_a_large_penalty_narrows_fields(planted):
     schema, rows = planted
     part = rows.take(np.arange(4_000))
     free, dear = (
-        search(schema, part, RazorSettings(batch_size=128, penalty=penalty), 0).result
+        search(schema, part, RazorSettings(batch_size=128, penalty=penalty), 0)
         for penalty in (0.0, 1.0)
     )
 
@@ -120,7 +120,7 @@ def test_importances_stay_where_they_are_while_vectors_warm_up(planted):
     schema, rows = planted
     part = rows.take(np.arange(1_000))
     late = SETTINGS.model_copy(update={"warmup": 0.999})
-    found = search(schema, part, late, 0).result
+    found = search(schema, part, late, 0)
 
     assert found.probabilities["strong"] == pytest.approx([1 / 7] * 7)
 
@@ -128,7 +128,7 @@ def test_importances_stay_where_they_are_while_vectors_warm_up(planted):
 @pytest.mark.parametrize("backbone", ["fm", "deepfm", "dcnv2"])
 def test_other_backbones_drop_noise_too(planted, backbone):
     schema, rows = planted
-    found = search(schema, rows, SETTINGS.model_copy(update={"backbone": backbone}), 0).result
+    found = search(schema, rows, SETTINGS.model_copy(update={"backbone": backbone}), 0)
     widths = widths_at(found, 0.3)
 
     assert widths["noise_many"] == 0
@@ -149,11 +149,11 @@ def test_rows_without_labels_are_refused(make_schema):
 
 
 def test_a_search_is_written_and_read_and_cut_the_same(searched, tmp_path):
-    searched.result.save(tmp_path / "search.json")
+    searched.save(tmp_path / "search.json")
     again = SearchResult.load(tmp_path / "search.json")
 
     cut = PruneSettings(threshold=0.5)
-    assert prune(again, cut) == prune(searched.result, cut)
+    assert prune(again, cut) == prune(searched, cut)
 
 
 def test_a_broken_or_missing_search_is_named(tmp_path):
