@@ -7,36 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from serving.core.ranking import Exploration, Explored
-from vizsla.bundles.ranker import ExportedRanker
-from vizsla.errors import IncompatibleArtifactError
 from vizsla.models.ranker.calibration import Floats, sigmoid
 from vizsla.models.ranker.sides import ItemSide, Scored
 from vizsla.models.ranker.uncertainty import Uncertainty
 from vizsla.rng import numpy_generator
 
-__all__ = ["explore", "stored_uncertainty"]
-
-
-def stored_uncertainty(ranker: ExportedRanker, n_hidden: int) -> Uncertainty | None:
-    """Return a ranker's uncertainty; None where it has none.
-
-    Args:
-        ranker: As exported.
-        n_hidden: D, units that its last layer reads.
-
-    Raises:
-        IncompatibleArtifactError: It belongs to another ranker.
-    """
-    parts = ranker.uncertainty()
-    if parts is None:
-        return None
-    kept = {one.spec.name: one for one in ranker.schema.kept}
-    item = kept.get(parts.item_field)
-    if item is None or item.spec.owner != "item" or item.spec.is_list:
-        raise IncompatibleArtifactError(
-            f"uncertainty by {parts.item_field!r}, which is no item field of the ranker"
-        )
-    return Uncertainty.from_arrays(parts.arrays, n_hidden=n_hidden, n_codes=item.n_codes)
+__all__ = ["explore"]
 
 
 def explore(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.adapters.exploring import explore as explore_candidates, stored_uncertainty
+from serving.adapters.exploring import explore as explore_candidates
 from serving.adapters.ranker_fields import unmeasured
 from serving.core.ranking import Candidate, Exploration, Profile, Ranked
 from vizsla.blas import one_blas_thread
@@ -30,6 +30,7 @@ from vizsla.fields import EncodedRows, FieldEncoders
 from vizsla.models.ranker.calibration import Calibration, sigmoid
 from vizsla.models.ranker.runtime import ItemStore, RankerRuntime
 from vizsla.models.ranker.sides import ItemSide, UserSide, item_fields, user_fields
+from vizsla.models.ranker.uncertainty import Uncertainty
 from vizsla.models.ranker.value import ecpm
 from vizsla.vocabulary import UNKNOWN
 
@@ -58,13 +59,20 @@ class ServedRanker:
         assert entry is not None
         self._bundle, self._columns, self._clock = bundle, entry.columns, clock
         schema = ranker.schema
-        item_field = manifest.uncertainty.item_field if manifest.uncertainty else None
         self._manifest = manifest
+        unsure = ranker.uncertainty()
+        item_field = None if unsure is None else unsure.item_field
         self._importance = ranker.importance() or unmeasured(schema)
         self._runtime = RankerRuntime(
             schema, manifest.model.name, manifest.model.config, ranker.weights(), item_field
         )
-        self._uncertainty = stored_uncertainty(ranker, self._runtime.n_hidden)
+        self._uncertainty = (
+            None
+            if unsure is None
+            else Uncertainty.stored(
+                schema, unsure.item_field, unsure.arrays, self._runtime.n_hidden
+            )
+        )
         self._user_specs = {one.spec.name: one.spec for one in user_fields(schema)}
         self._item_specs = {one.spec.name: one.spec for one in item_fields(schema)}
         self._dropped = {one.spec.name for one in schema.fields if not one.kept}

@@ -20,15 +20,6 @@ def unmeasured(schema: RankingSchema) -> ImportanceReport:
 
 
 def _field(one: RankerField, n_parameters: int) -> FieldImportance:
-    return FieldImportance(
-        name=one.spec.name,
-        owner=one.spec.owner,
-        kind=one.spec.kind,
-        shares=one.spec.shares,
-        n_codes=one.n_codes,
-        dim=one.dim,
-        n_parameters=one.n_parameters,
-        parameter_ratio=one.n_parameters / max(n_parameters, 1),
-        probabilities=one.probabilities,
-        reason=f"{'kept' if one.kept else 'dropped'}: the ranker carries no report of why",
-    )
+    outcome = "kept" if one.kept else "dropped"
+    reason = f"{outcome}: the ranker carries no report of why"
+    return FieldImportance.of(one, n_parameters, reason)

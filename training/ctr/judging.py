@@ -12,7 +12,7 @@ from training.ctr.predicting import probabilities
 from vizsla.contracts.features import FrameSplit
 from vizsla.fields import EncodedRows
 
-__all__ = ["judge"]
+__all__ = ["ITEMS", "USERS", "judge"]
 
 USERS = ("user_id", "user")
 ITEMS = ("item_id", "item")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from vizsla.contracts.fields import FieldKind, FieldOwner
+from vizsla.contracts.ranking import RankerField
 
 __all__ = ["Effect", "FieldImportance", "ImportanceReport"]
 
@@ -56,6 +57,31 @@ class FieldImportance(_Frozen):
     reason: str
     auc_drop: Effect | None = None
     log_loss_rise: Effect | None = None
+
+    @classmethod
+    def of(
+        cls,
+        field: RankerField,
+        n_parameters: int,
+        reason: str,
+        auc_drop: Effect | None = None,
+        log_loss_rise: Effect | None = None,
+    ) -> FieldImportance:
+        """Take what a schema with so many entries says of a field, and what else is known."""
+        return cls(
+            name=field.spec.name,
+            owner=field.spec.owner,
+            kind=field.spec.kind,
+            shares=field.spec.shares,
+            n_codes=field.n_codes,
+            dim=field.dim,
+            n_parameters=field.n_parameters,
+            parameter_ratio=field.n_parameters / max(n_parameters, 1),
+            probabilities=field.probabilities,
+            reason=reason,
+            auc_drop=auc_drop,
+            log_loss_rise=log_loss_rise,
+        )
 
 
 class ImportanceReport(_Frozen):

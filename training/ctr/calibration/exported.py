@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from training.ctr.calibration.report import CalibrationReport, Groups, HeldOut, judge
+from training.ctr.judging import ITEMS
 from training.ctr.predicting import raw_logits
 from training.ctr.uncertainty import see_batches, stored
 from vizsla.bundles.ranker import RANKER_FILE, ExportedRanker
@@ -34,7 +35,6 @@ __all__ = [
 
 _MOST_NUMBERS = 20
 _N_PARTS = 5
-_ITEM_COLUMNS = ("item_id", "item")
 
 
 def ranker_folder(path: Path) -> Path | None:
@@ -131,7 +131,7 @@ def open_model(exported: ExportedRanker) -> Ranker:
 def item_column(frame: Frame) -> str | None:
     """Return the column that says which item a row shows, where there is one."""
     columns = next(frame.tables("train")).columns
-    return next((name for name in _ITEM_COLUMNS if name in columns), None)
+    return next((name for name in ITEMS if name in columns), None)
 
 
 def _check_fields(exported: ExportedRanker, frame: Frame, by: Sequence[str]) -> None:

@@ -95,17 +95,10 @@ def _field(
     one: RankerField, schema: RankingSchema, shuffled: Shuffled | None, regions: Sequence[int]
 ) -> FieldImportance:
     name = one.spec.name
-    return FieldImportance(
-        name=name,
-        owner=one.spec.owner,
-        kind=one.spec.kind,
-        shares=one.spec.shares,
-        n_codes=one.n_codes,
-        dim=one.dim,
-        n_parameters=one.n_parameters,
-        parameter_ratio=one.n_parameters / max(schema.n_parameters, 1),
-        probabilities=one.probabilities,
-        reason=_reason(one, regions),
+    return FieldImportance.of(
+        one,
+        schema.n_parameters,
+        _reason(one, regions),
         auc_drop=shuffled.auc_drop.get(name) if shuffled else None,
         log_loss_rise=shuffled.log_loss_rise.get(name) if shuffled else None,
     )

@@ -93,9 +93,8 @@ def stored(exported: ExportedRanker, ranker: Ranker) -> tuple[str, Uncertainty] 
     parts = exported.uncertainty()
     if parts is None:
         return None
-    n_codes = next(one.n_codes for one in exported.schema.kept if one.spec.name == parts.item_field)
     n_hidden = last_layer(ranker).in_features
-    found = Uncertainty.from_arrays(parts.arrays, n_hidden=n_hidden, n_codes=n_codes)
+    found = Uncertainty.stored(exported.schema, parts.item_field, parts.arrays, n_hidden)
     return parts.item_field, found
 
 

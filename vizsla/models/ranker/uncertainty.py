@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vizsla.contracts.ranking import RankingSchema
 from vizsla.errors import IncompatibleArtifactError
 from vizsla.models.ranker.calibration import Floats, Scores
 
@@ -87,6 +88,32 @@ class Uncertainty:
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """Return what is to be stored, by name."""
         return {"factor": self.factor, "item_variance": self.item_variance}
+
+    @classmethod
+    def stored(
+        cls,
+        schema: RankingSchema,
+        item_field: str,
+        arrays: Mapping[str, NDArray[np.float32]],
+        n_hidden: int,
+    ) -> Uncertainty:
+        """Take what an exported ranker has stored.
+
+        Args:
+            schema: Of the ranker.
+            item_field: Whose codes say which item a row shows.
+            arrays: As ``arrays`` gave them.
+            n_hidden: D, units that its last layer reads.
+
+        Raises:
+            IncompatibleArtifactError: It belongs to another ranker, or is no variance.
+        """
+        item = next((one for one in schema.kept if one.spec.name == item_field), None)
+        if item is None or item.spec.owner != "item" or item.spec.is_list:
+            raise IncompatibleArtifactError(
+                f"uncertainty by {item_field!r}, which is no item field of the ranker"
+            )
+        return cls.from_arrays(arrays, n_hidden=n_hidden, n_codes=item.n_codes)
 
     @classmethod
     def from_arrays(
