@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vizsla.contracts.ranking import RankerField, RankingSchema
 from vizsla.fields import EncodedRows
 from vizsla.models.ranker.crosses import Cross, bucket, crosses_of, hashed
+from vizsla.models.ranker.packed import list_means
 from vizsla.models.ranker.split import Wide
 
 __all__ = ["CrossedSides", "Hashes"]
@@ -101,12 +102,5 @@ def _hashes(
 
 
 def _means(found: Floats, offsets: NDArray[np.int64] | None) -> Floats:
-    """Average ``(V,)`` weights per row; rows of nothing are zero."""
-    if offsets is None:
-        return found
-    lengths = np.diff(offsets)
-    means = np.zeros(len(lengths), np.float32)
-    filled = lengths > 0
-    if filled.any():
-        means[filled] = np.add.reduceat(found, offsets[:-1][filled]) / lengths[filled]
-    return means
+    """Average ``(V,)`` weights per row, where a row has several."""
+    return found if offsets is None else list_means(found, offsets)

@@ -18,7 +18,7 @@ from vizsla.errors import IncompatibleArtifactError
 from vizsla.fields import EncodedRows, Ragged
 from vizsla.models.ranker.embeddings import places_of
 
-__all__ = ["Found", "PackedTables"]
+__all__ = ["Found", "PackedTables", "list_means"]
 
 Floats = NDArray[np.float32]
 
@@ -97,7 +97,7 @@ class PackedTables:
             if isinstance(codes, Ragged):
                 if one.spec.kind == "sequence":
                     sequences[name], lengths[name] = found, codes.lengths
-                found, weights = _mean(found, codes), _mean(weights[:, None], codes)[:, 0]
+                found, weights = (list_means(one, codes.offsets) for one in (found, weights))
             vectors[name] = found
             linear += weights
         return Found(vectors, linear, sequences, lengths)
@@ -152,11 +152,13 @@ def _first_rows(schema: RankingSchema) -> tuple[dict[str, int], int]:
     return {one.spec.name: firsts[one.spec.shares or one.spec.name] for one in schema.kept}, end
 
 
-def _mean(vectors: Floats, codes: Ragged) -> Floats:
-    """Average ``(V, d)`` per row; rows of nothing are zero."""
-    sums = np.zeros((len(codes.lengths), vectors.shape[1]), np.float32)
-    filled = codes.lengths > 0
+def list_means(found: Floats, offsets: NDArray[np.int64]) -> Floats:
+    """Average ``(V,)`` or ``(V, d)`` per row; rows of nothing are zero."""
+    lengths = np.diff(offsets)
+    means = np.zeros((len(lengths), *found.shape[1:]), np.float32)
+    filled = lengths > 0
     if filled.any():
-        sums[filled] = np.add.reduceat(vectors, codes.offsets[:-1][filled], axis=0)
-    sums /= np.maximum(codes.lengths, 1)[:, None]
-    return sums
+        means[filled] = np.add.reduceat(found, offsets[:-1][filled], axis=0)
+    by_row = means.T
+    by_row /= np.maximum(lengths, 1)
+    return means
