@@ -13,7 +13,6 @@ from training.cli.data_frames import (
     import_frame_command,
     noise_command,
     refuse_frame_options,
-    reported,
     show_frame,
 )
 from training.cli.data_tables import print_dataset, print_datasets, print_import
@@ -31,6 +30,7 @@ from vizsla.datasets import (
     resolve,
 )
 from vizsla.datasets.frames import FRAMES, fetch_frame, find_frame
+from vizsla.datasets.reporting import reported
 from vizsla.datasets.sources.synthetic import SyntheticOptions
 from vizsla.errors import UnknownNameError, UsageError
 from vizsla.registry import unknown_name

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import BaseModel, ValidationError
 
-from vizsla.cli_output import print_json, print_table, progress, say
+from vizsla.cli_output import print_json, print_table, say
 from vizsla.config import load_settings
 from vizsla.contracts.features import TrainingFrame
 from vizsla.contracts.fields import FieldSpec
-from vizsla.datasets.base import Progress
 from vizsla.datasets.fetching import DATASETS, data_home
 from vizsla.datasets.frames import (
     FRAMES,
@@ -29,6 +27,7 @@ from vizsla.datasets.frames import (
     write_frame,
 )
 from vizsla.datasets.importing import check_name
+from vizsla.datasets.reporting import reported
 from vizsla.errors import UsageError
 
 __all__ = [
@@ -37,7 +36,6 @@ __all__ = [
     "import_frame_command",
     "noise_command",
     "refuse_frame_options",
-    "reported",
     "show_frame",
 ]
 
@@ -202,17 +200,3 @@ def show_frame(directory: Path, *, as_json: bool) -> None:
 def _field(one: FieldSpec, planted: int | None) -> list[object]:
     encoding = f"that of {one.shares}" if one.shares else one.encoding.type
     return [one.name, one.kind, one.owner, encoding, planted]
-
-
-@contextmanager
-def reported(description: str, unit: str) -> Iterator[Progress]:
-    """Show progress as a bar that forgets nothing when a second file begins."""
-    with progress(description, unit=unit) as bar:
-        done: dict[str, int] = {}
-
-        def report(label: str, count: int, _total: int | None) -> None:
-            bar.note(label)
-            bar.advance(count - done.get(label, 0))
-            done[label] = count
-
-        yield report

@@ -11,19 +11,17 @@ import numpy as np
 import polars as pl
 
 from training.bench.form import Row
+from training.bench.ranking.training import trained_run
 from training.ctr.calibration.exported import held_out, stored_calibration
 from training.ctr.calibration.reliability import Reliability, reliability
 from training.ctr.calibration.report import HeldOut
 from training.ctr.calibration.segments import Segment, cold_segments, segments
 from training.ctr.metrics import COLD_IMPRESSIONS, defined_auc
-from training.ctr.pipeline import train_on_frame
 from training.ctr.request import FrameRequest
-from training.determinism import StopFlag, stop_on_interrupt
 from vizsla.bundles.ranker import read_ranker
 from vizsla.contracts.features import FrameSplit
 from vizsla.datasets.frames import Frame, FrameDraft, read_frame, resolve_frame, write_frame
 from vizsla.datasets.frames.storage import SPLITS
-from vizsla.errors import TrainingError
 from vizsla.models.ranker.calibration import Scores, log_losses, sigmoid
 from vizsla.rng import numpy_generator
 
@@ -67,21 +65,14 @@ class CalibrationJob:
     def __call__(self) -> list[Row]:
         """Train (or find the finished run), and judge what was exported."""
         whole = resolve_frame(self.frame, self.home)
-        flag = StopFlag()
         request = FrameRequest(
             "ranker",
             self._training_frame(whole),
             self.work / f"{self.frame}-{self.arm}-{self.seed}",
             seed=self.seed,
             assignments={"model": self.model},
-            threads=1,
-            resume=True,
-            should_stop=flag,
         )
-        with stop_on_interrupt(flag):
-            done = train_on_frame(request)
-        if done is None:
-            raise TrainingError("stopped; run the same command to go on")
+        done = trained_run(request)
         exported = read_ranker(request.out / done.result.ranker)
         trained_on = read_frame(request.frame_dir)
         rows = held_out(exported, read_frame(whole), "test", self.segments, trained_on)

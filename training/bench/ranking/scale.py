@@ -18,16 +18,14 @@ from training.bench.form import BenchFile, Row, Target
 from training.bench.ranking.peaks import MIB, Peaks
 from training.bench.ranking.plan import RankingPlan
 from training.bench.ranking.tables import TableJob
+from training.bench.ranking.training import trained_run
 from training.bench.training import Verdict
-from training.ctr.pipeline import RankerRun, train_on_frame
 from training.ctr.request import FrameRequest
 from training.ctr.settings import TableOptimizer
-from training.determinism import StopFlag, stop_on_interrupt
-from vizsla.cli_output import progress
 from vizsla.clock import ProcessClock, SystemClock
 from vizsla.datasets.frames import write_frame
 from vizsla.datasets.frames.synthetic import BAYES_FILE, SOURCE, SyntheticCtrOptions
-from vizsla.errors import TrainingError
+from vizsla.datasets.reporting import reported
 
 __all__ = ["ScaleJob", "run_scale", "scale_targets"]
 
@@ -86,7 +84,7 @@ class ScaleJob:
         clock, resumed = SystemClock(), (self.out / "checkpoint").is_dir()
         started_s, started_cpu_s = clock.monotonic_s(), process_time()
         with Peaks(self.out) as peaks:
-            result = self._trained().result
+            result = trained_run(self._request()).result
         bayes = json.loads((self.frame_dir / BAYES_FILE).read_text(encoding="utf-8"))
         return [
             {
@@ -109,24 +107,15 @@ class ScaleJob:
             }
         ]
 
-    def _trained(self) -> RankerRun:
-        flag = StopFlag()
-        request = FrameRequest(
+    def _request(self) -> FrameRequest:
+        return FrameRequest(
             "ranker",
             self.frame_dir,
             self.out,
             seed=self.seed,
             assignments={"model": "dnn", "epochs": self.epochs},
-            threads=1,
-            resume=True,
-            should_stop=flag,
             clock=ProcessClock(),
         )
-        with stop_on_interrupt(flag):
-            done = train_on_frame(request)
-        if done is None:
-            raise TrainingError(f"{self.out}: stopped; run the same command to go on")
-        return done
 
 
 def run_scale(plan: RankingPlan, file: BenchFile) -> Verdict:
@@ -163,15 +152,8 @@ def _make_frame(directory: Path, n_rows: int, seed: int) -> None:
     if directory.is_dir():
         return
     options = SyntheticCtrOptions(rows=n_rows, seed=seed)
-    done = 0
-    with progress(directory.name, n_rows, "rows") as bar:
-
-        def told(_label: str, count: int, _total: int | None) -> None:
-            nonlocal done
-            bar.advance(count - done)
-            done = count
-
-        write_frame(directory, SOURCE.draft(directory, options), progress=told)
+    with reported(directory.name, "rows", n_rows) as report:
+        write_frame(directory, SOURCE.draft(directory, options), progress=report)
 
 
 def _table_jobs(plan: RankingPlan) -> Iterator[tuple[str, TableJob]]:
