@@ -210,9 +210,9 @@ class LiveEngine:
             EventRecord(change.item_id, change.event_id, change.model_dump_json().encode())
             for change in new
         ]
-        offsets = iter(self._log.append(ITEMS_TOPIC, records, expected_end=end) if records else [])
+        places = iter(self._log.append(ITEMS_TOPIC, records, expected_end=end) if records else [])
         return [
-            replace(outcome, offset=next(offsets))
+            replace(outcome, offset=next(places).offset)
             if isinstance(outcome, Accepted) and outcome.offset == UNWRITTEN
             else outcome
             for outcome in outcomes

@@ -21,7 +21,12 @@ SURFACE = {
         "ModelRef RankerEntry ShardEntry ShardsManifest"
     ),
     "vizsla.contracts.events": (
-        "ITEMS_TOPIC MAX_READ SCHEMA_VERSION EventLog EventRecord ItemChange LoggedRecord"
+        "DEADLETTER_TOPIC EVENTS_TOPIC ITEMS_TOPIC MAX_READ SCHEMA_VERSION DeadLetter EventLog "
+        "EventRecord ItemChange LoggedRecord Position Tail"
+    ),
+    "vizsla.contracts.user_events": (
+        "INTERACTIONS USER_EVENT Erasure Impression Interaction InteractionType Notice Profile "
+        "UserEvent"
     ),
     "vizsla.contracts.features": (
         "ColumnRole DatasetManifest FrameSplit Order SideFeature SplitCounts TrainingFrame"

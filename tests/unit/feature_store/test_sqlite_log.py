@@ -88,7 +88,7 @@ def test_a_full_disk_takes_nothing_and_says_so(tmp_path):
     with pytest.raises(LogUnavailableError, match="full"):
         log.append(TOPIC, [EventRecord("k", f"big-{row}", b"x" * 9000) for row in range(20)])
     assert log.end(TOPIC) == 1
-    assert log.append(TOPIC, [EventRecord("k", "b", b"{}")]) == [1]
+    assert log.append(TOPIC, [EventRecord("k", "b", b"{}")]) == [(0, 1)]
     log.close()
 
 
